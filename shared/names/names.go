@@ -1,0 +1,65 @@
+// Package names holds the words that the functions, the stack and the local room must agree on:
+// environment variables, routes and addresses. It imports nothing of ours.
+package names
+
+// Environment variables of the functions. Each function reads only those that it needs.
+const (
+	EnvTable         = "TABLE_NAME"     // DynamoDB table: join, admit, place, tick
+	EnvStatusBucket  = "STATUS_BUCKET"  // S3 bucket of status, seals and well-known documents: tick
+	EnvSecret        = "SECRET_ARN"     // Secrets Manager secret that the ticket, draw and HS256 keys are derived from: all
+	EnvPassKey       = "PASS_KEY_ID"    // KMS key that signs passes: admit signs, tick publishes its public half
+	EnvIssuer        = "ISSUER"         // the room's own https address without a trailing slash: admit, tick
+	EnvParameterPath = "PARAMETER_PATH" // Parameter Store path with both slashes, usually ParameterPath: tick
+)
+
+// ParameterPath is where promoters set an event: ParameterPath + event + "/" + parameter.
+const ParameterPath = "/waiting-room/"
+
+// Functions are the names of the Lambda functions; each one's program is built from
+// lambdas/<name>/bootstrap.
+const (
+	FunctionJoin  = "join"
+	FunctionAdmit = "admit"
+	FunctionPlace = "place"
+	FunctionTick  = "tick"
+)
+
+// Functions lists every function in the order in which they are built.
+func Functions() []string {
+	return []string{FunctionJoin, FunctionAdmit, FunctionPlace, FunctionTick}
+}
+
+// EventParameter is the path parameter of every route that holds the event's name.
+const EventParameter = "event"
+
+// Route is one operation of the API.
+type Route struct {
+	Method   string // HTTP method
+	Path     string // as API Gateway writes it, with {event}
+	Function string // the function that answers
+}
+
+// Routes lists the API's operations.
+func Routes() []Route {
+	return []Route{
+		{"POST", "/v1/events/{event}/join", FunctionJoin},
+		{"POST", "/v1/events/{event}/admit", FunctionAdmit},
+		{"GET", "/v1/events/{event}/place", FunctionPlace},
+	}
+}
+
+// Addresses below the room's own, as the page asks for them and as objects are keyed in S3
+// (without the leading slash).
+const (
+	StatusPrefix = "/status/" // + event + ".json"
+	SealsPrefix  = "/seals/"  // + event + "/" + run + "/" + cohort + ".json"
+	AssetsPrefix = "/assets/" // the page's style sheet and modules
+	JWKSPath     = "/.well-known/jwks.json"
+	OIDCPath     = "/.well-known/openid-configuration"
+)
+
+// PassParameter is the query parameter that carries a pass to the shop.
+const PassParameter = "waitingroom_pass"
+
+// Reserved are names that no event may have: they are first segments of other addresses.
+func Reserved() []string { return []string{"v1", "status", "seals", "shop", "assets"} }
