@@ -77,6 +77,8 @@ type State struct {
 	Admitted int64 // positions up to this one may enter
 	Expired  int64 // positions up to this one may not enter any more
 	Phase    Phase
+	PoolOpen bool   // the pre-queue has been open: it stays so
+	Done     bool   // closed, and the last cohort is sealed: the draw key may be published
 	Commit   string // hexadecimal SHA-256 of the draw key
 
 	// Last is the wall clock of the latest step, Clock the sum of elapsed time that turns are
