@@ -78,7 +78,7 @@ type State struct {
 	Expired  int64 // positions up to this one may not enter any more
 	Phase    Phase
 	PoolOpen bool   // the pre-queue has been open: it stays so
-	Done     bool   // closed, and the last cohort is sealed: the draw key may be published
+	Final    bool   // the latest closing was decided when the run was closed: no other follows
 	Commit   string // hexadecimal SHA-256 of the draw key
 
 	// Last is the wall clock of the latest step, Clock the sum of elapsed time that turns are
@@ -106,15 +106,12 @@ type Fence struct {
 	Version int64
 }
 
-// Pacing is what only tick reads.
+// Pacing is what only tick reads. Losing up to CheckpointEvery of it is harmless: turns then last
+// that much longer.
 type Pacing struct {
 	Checkpoints []Checkpoint // oldest first, one per CheckpointEvery of State.Clock
 	Show        Show
-	Stock       Stock
-	Messages    map[string]string
-	ClaimWindow time.Duration
-	Control     Control
-	Good        map[string]string // last good text of every parameter set
+	Good        map[string]string // last good text of every parameter that is set
 }
 
 // Checkpoint says how far the pointer had come at a moment of the state's clock.

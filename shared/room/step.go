@@ -1,0 +1,173 @@
+package room
+
+import (
+	"math"
+	"time"
+)
+
+// CheckpointEvery is the distance between two checkpoints of the pointer on the state's clock.
+const CheckpointEvery = 5 * time.Second
+
+// MaxElapsed is the most time that a single step makes up for, so that after an outage of any
+// length no more than this is let through at once.
+const MaxElapsed = 2 * time.Second
+
+// liveAhead is how long before its pre-queue an event is watched every second.
+const liveAhead = 10 * time.Minute
+
+// NewState is the state of a run that nobody has joined yet. held is the fence of the state that
+// it replaces, or zero.
+func NewState(run Run, commit string, s Settings, held Fence) State {
+	return State{
+		Run: run, Fence: held,
+		Shards: s.Shards, Closing: NoCohort, Phase: Scheduled, Commit: commit,
+	}
+}
+
+// Over reports whether the run is closed and every place in it is decided.
+func (st State) Over() bool { return st.Final && st.Closing == NoCohort }
+
+// Frozen reports whether the pool's closing has been decided: `onsale` cannot be moved any more.
+func (st State) Frozen() bool { return st.Cohort > 0 || st.Closing != NoCohort }
+
+// Live reports whether the run has to be watched every second at now.
+func (st State) Live(now time.Time) bool {
+	switch st.Phase {
+	case Closed:
+		return !st.Over()
+	case Scheduled:
+		return now.Add(liveAhead).After(st.PreQueue)
+	}
+	return true
+}
+
+// Renews reports whether settings s put the closed run on sale again at now.
+func (st State) Renews(s Settings, now time.Time) bool {
+	return st.Over() && s.Control != ForceClosed && !s.OnSale.Equal(st.OnSale) && s.OnSale.After(now)
+}
+
+// MustClose reports whether the open cohort has to be closed although nobody may be in it: the
+// pool at the on-sale, and whatever is open when the run ends. onSale is the one in force.
+func (st State) MustClose(onSale, now time.Time) bool {
+	switch {
+	case st.Closing != NoCohort:
+		return false
+	case st.Phase == Closed:
+		return !st.Final
+	}
+	return st.Cohort == 0 && !now.Before(onSale)
+}
+
+// MayClose reports whether the open cohort is closed as soon as it has anybody in it.
+func (st State) MayClose() bool {
+	return st.Closing == NoCohort && st.Cohort > 0 && st.Phase != Closed
+}
+
+// BeginClosing decides that the open cohort is sealed. Once that is stored, every leader finishes
+// it. A closing that is decided when nobody can join any more is the last.
+func (st State) BeginClosing() State {
+	st.Closing = st.Cohort
+	st.Final = st.Phase == Closed
+	return st
+}
+
+// FinishClosing puts the places of the sealed cohort into the line.
+func (st State) FinishClosing(size int64) State {
+	st.Base += size
+	st.Cohort++
+	st.Closing = NoCohort
+	return st
+}
+
+// Step moves the run on to now under settings s: settings taken over, phase, the state's clock,
+// the pointer and the expired turns. Tallies are those of the windows that were due. The fence is
+// left to the caller.
+func Step(st State, p Pacing, s Settings, tallies []Tally, now time.Time) (State, Pacing) {
+	elapsed := min(max(now.Sub(st.Last), 0), MaxElapsed)
+	if st.Last.IsZero() {
+		elapsed = 0
+	}
+	st.Last = now
+	st = st.adopt(s, now)
+	p.Show = p.Show.tally(st.Cap, tallies)
+	if st.Phase != Open {
+		st.Carry, st.Speed = 0, 0
+		return st, p
+	}
+	if st.Admitted > 0 {
+		st.Clock += time.Duration(float64(elapsed) * p.Show.Served)
+	}
+	st, p.Show = st.advance(p.Show, elapsed)
+	return st.expire(p, s.ClaimWindow)
+}
+
+// adopt takes over settings. The dates of a closed run stay as they were: they tell a later
+// on-sale from its own.
+func (st State) adopt(s Settings, now time.Time) State {
+	if st.Phase == Closed {
+		return st
+	}
+	st.Phase = st.phase(s, now)
+	st.PoolOpen = st.PoolOpen || st.Phase == PreQueue || st.Frozen()
+	st.OnSale, st.PreQueue, st.Closes = s.OnSale, s.PreQueue, s.Closes
+	st.Target, st.PassLifetime, st.PassAlg = s.Target, s.PassLifetime, s.PassAlg
+	st.Cap = st.Cap.Set(s.Rate, now)
+	return st
+}
+
+func (st State) phase(s Settings, now time.Time) Phase {
+	opened := st.Frozen() || !now.Before(s.OnSale)
+	switch {
+	case s.Control == ForceClosed || !now.Before(s.Closes):
+		return Closed
+	case s.Control == ForceSoldOut:
+		return SoldOut
+	case opened && s.Control == ForcePaused:
+		return Paused
+	case opened:
+		return Open
+	case st.PoolOpen || !now.Before(s.PreQueue):
+		return PreQueue
+	}
+	return Scheduled
+}
+
+// advance moves the pointer by the time that has passed. Credit that nobody in line can use is
+// not kept, or the next arrivals would come to the shop in one lump.
+func (st State) advance(show Show, elapsed time.Duration) (State, Show) {
+	rate, _ := st.Cap.At(st.Last)
+	perSecond := float64(rate) / 60
+	speed := perSecond * show.boost(perSecond)
+	st.Speed = speed * 60
+
+	credit := st.Carry + speed*elapsed.Seconds()
+	whole := math.Floor(credit)
+	st.Carry = credit - whole
+	turns := int64(whole)
+	if turns > st.Base-st.Admitted {
+		turns, st.Carry = st.Base-st.Admitted, 0
+	}
+	if st.Admitted == 0 && turns > 0 {
+		show = show.expectAll(perSecond)
+	}
+	st.Admitted += turns
+	show = show.fade(elapsed, perSecond)
+	show.Turns += float64(turns)
+	return st, show
+}
+
+// expire records where the pointer is and moves the expired one behind it. A position's turn
+// begins at the latest at the first checkpoint that includes it, so none ends early.
+func (st State) expire(p Pacing, window time.Duration) (State, Pacing) {
+	points := append([]Checkpoint(nil), p.Checkpoints...)
+	if n := len(points); st.Admitted > 0 && (n == 0 || st.Clock-points[n-1].Clock >= CheckpointEvery) {
+		points = append(points, Checkpoint{Clock: st.Clock, Admitted: st.Admitted})
+	}
+	past := 0
+	for past < len(points) && st.Clock-points[past].Clock >= window {
+		st.Expired = max(st.Expired, points[past].Admitted)
+		past++
+	}
+	p.Checkpoints = points[past:]
+	return st, p
+}
