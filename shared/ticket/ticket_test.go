@@ -61,7 +61,7 @@ func TestOpenRefuses(t *testing.T) {
 		"nothing":           "",
 		"another room's":    key(t, "another").Seal(sample()),
 		"padding":           good + "=",
-		"a line break":      good[:20] + "\n" + good[20:],
+		"a line break":      good + "\n",
 		"no mac":            good[:strings.LastIndexByte(good, '.')],
 		"a part too many":   "v1." + good,
 		"another version":   "v2" + good[2:],
