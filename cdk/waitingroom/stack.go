@@ -1,0 +1,28 @@
+package waitingroom
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"waitingroom/shared/names"
+)
+
+// NewStack makes a stack that holds one room and tells where its parts are.
+func NewStack(scope constructs.Construct, id string, stackProps *awscdk.StackProps, props Props) (awscdk.Stack, *Room) {
+	stack := awscdk.NewStack(scope, &id, stackProps)
+	room := New(stack, "Room", props)
+	for _, output := range []struct{ id, value, description string }{
+		{"Address", *room.Address, "Where visitors go: this address, a slash and the event's name."},
+		{"DocumentsBucket", *room.Documents.BucketName(), "Holds status, seals and well-known documents."},
+		{"PageBucket", *room.Page.BucketName(), "Holds the page."},
+		{"TableName", *room.Table.TableName(), "Holds the runs, the places and the caps."},
+		{"ParameterPath", names.ParameterPath, "Where promoters set an event: this path, the event's name, a slash and the parameter."},
+	} {
+		awscdk.NewCfnOutput(stack, &output.id, &awscdk.CfnOutputProps{
+			Value:       jsii.String(output.value),
+			Description: jsii.String(output.description),
+		})
+	}
+	return stack, room
+}
