@@ -1,0 +1,57 @@
+# What a developer types. Everything is installed from the lock files; nothing else is needed than
+# Go, Node and, for the race detector, a C compiler.
+
+# Functions are found where their programs are; the CDK app refuses to go on if one is missing.
+FUNCTIONS := $(patsubst lambdas/%/bootstrap,%,$(wildcard lambdas/*/bootstrap))
+
+# The same source gives the same bytes, so that an unchanged function is not deployed again.
+BUILD := GOOS=linux GOARCH=arm64 CGO_ENABLED=0 go build -trimpath -buildvcs=false -tags lambda.norpc -ldflags "-s -w"
+
+# Go turns cgo off by itself where there is no C compiler, and the race detector needs one.
+RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
+
+JS_TESTS := $(wildcard static/test/*.test.mjs cdk/test/*.test.mjs)
+
+.PHONY: test check test-go test-cdk test-js synth build run deploy clean
+
+# BROWSER_TESTS=required makes a missing Chromium a failure. DYNAMODB_ENDPOINT=<address> runs the
+# store's tests against that engine too.
+test: check test-go test-cdk test-js synth
+
+check:
+	@unformatted="$$(gofmt -l .)"; test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }
+	go vet ./...
+
+test-go:
+	@test -n "$(RACE)" || echo "No C compiler: the tests run without the race detector."
+	go test $(RACE) $$(go list ./... | grep -v '^waitingroom/cdk')
+
+# Apart and without the race detector: it would compile the CDK's packages, which take a minute, a
+# second time, and a stack is put together by one goroutine.
+test-cdk:
+	go test ./cdk/...
+
+test-js:
+	node --test $(JS_TESTS)
+
+synth: node_modules
+	npx cdk synth -q
+
+build:
+	@$(foreach name,$(FUNCTIONS),echo "building $(name)" && $(BUILD) -o dist/$(name)/bootstrap ./lambdas/$(name)/bootstrap &&) true
+
+run:
+	go run ./local $(ARGS)
+
+deploy: node_modules
+	npx cdk deploy $(ARGS)
+
+# npm writes the inner lock file last, so an install that was broken off is repeated.
+node_modules: node_modules/.package-lock.json
+
+node_modules/.package-lock.json: package.json package-lock.json
+	npm ci --no-audit --no-fund
+	@touch $@
+
+clean:
+	rm -rf dist cdk.out node_modules
