@@ -1,6 +1,7 @@
 package room
 
 import (
+	"errors"
 	"math"
 	"time"
 )
@@ -64,10 +65,14 @@ func (st State) MayClose() bool {
 }
 
 // BeginClosing decides that the open cohort is sealed. Once that is stored, every leader finishes
-// it. A closing that is decided when nobody can join any more is the last.
-func (st State) BeginClosing() State {
+// it, and the on-sale that it was decided by holds for the run. A closing that is decided when
+// nobody can join any more is the last.
+func (st State) BeginClosing(onSale time.Time) State {
 	st.Closing = st.Cohort
 	st.Final = st.Phase == Closed
+	if !st.Final {
+		st.OnSale = onSale
+	}
 	return st
 }
 
@@ -170,4 +175,47 @@ func (st State) expire(p Pacing, window time.Duration) (State, Pacing) {
 	}
 	p.Checkpoints = points[past:]
 	return st, p
+}
+
+// ErrNotOpenYet, ErrSoldOut and ErrOver say why nobody can join. A visitor who holds a place
+// already is told it all the same.
+var (
+	ErrNotOpenYet = errors.New("the pre-queue is not open yet")
+	ErrSoldOut    = errors.New("sold out")
+	ErrOver       = errors.New("the sale is over")
+)
+
+// Joinable returns nil if visitors may join at now, or one of the errors above. The pre-queue
+// opens by the clock even if nothing has noted that yet.
+func (st State) Joinable(now time.Time) error {
+	switch {
+	case st.Phase == SoldOut:
+		return ErrSoldOut
+	case st.Phase == Closed:
+		return ErrOver
+	case st.Phase == Scheduled && now.Before(st.PreQueue):
+		return ErrNotOpenYet
+	}
+	return nil
+}
+
+// Claimable returns nil if a turn may be claimed, or ErrSoldOut or ErrOver.
+func (st State) Claimable() error {
+	switch st.Phase {
+	case SoldOut:
+		return ErrSoldOut
+	case Closed:
+		return ErrOver
+	}
+	return nil
+}
+
+// Wait estimates how long it will be until the turn of a position that the pointer has not
+// passed. It reports false while the pointer does not move.
+func (st State) Wait(position int64) (time.Duration, bool) {
+	if st.Speed <= 0 {
+		return 0, false
+	}
+	minutes := float64(max(0, position-st.Admitted)) / st.Speed
+	return time.Duration(minutes * float64(time.Minute)), true
 }

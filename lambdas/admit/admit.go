@@ -1,0 +1,197 @@
+package admit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"time"
+
+	"waitingroom/shared/httpapi"
+	"waitingroom/shared/names"
+	"waitingroom/shared/pass"
+	"waitingroom/shared/room"
+	"waitingroom/shared/store"
+	"waitingroom/shared/ticket"
+	"waitingroom/shared/turn"
+)
+
+// Store is where visitors and windows are kept.
+type Store interface {
+	Visitor(ctx context.Context, run room.Run, id string) (room.Visitor, error)
+	Mark(ctx context.Context, run room.Run, id, window string) (room.Visitor, bool, error)
+	TakeSlot(ctx context.Context, run room.Run, w room.Window, part int, limit int64, at time.Time) error
+	Admit(ctx context.Context, run room.Run, id string, p room.Pass) (room.Pass, error)
+}
+
+// Signer signs passes of one algorithm.
+type Signer interface {
+	Sign(ctx context.Context, c pass.Claims) (string, error)
+}
+
+// Admitter lets visitors in whose turn it is. All fields are required.
+type Admitter struct {
+	Store   Store
+	Line    turn.Line
+	Tickets ticket.Key
+	Signers map[string]Signer // by the algorithm as room.Settings names it
+	Issuer  string            // the room's own address, without a trailing slash
+	Pick    func(n int) int   // a random number from 0 to n-1
+	Random  io.Reader         // of passes' ids
+	Now     func() time.Time
+
+	full fullParts
+}
+
+// Admission is a signed pass and the address that takes it to the shop.
+type Admission struct {
+	Pass     string
+	Redirect string
+}
+
+// Admit lets the holder of a ticket in. Waiting is not nil, and nothing else, when the turn has
+// not come; every other refusal is an error.
+func (a *Admitter) Admit(ctx context.Context, event, text string) (admission Admission, waiting *turn.Turn, err error) {
+	t, err := turn.Find(ctx, a.Line, a.Tickets, event, text)
+	if err != nil {
+		return Admission{}, nil, err
+	}
+	// The pointer never goes back, so nobody behind it can have been admitted.
+	if !t.Come() {
+		if err := t.State.Claimable(); err != nil {
+			return Admission{}, nil, err
+		}
+		return Admission{}, &t, nil
+	}
+	granted, err := a.grant(ctx, t)
+	if err != nil {
+		return Admission{}, nil, err
+	}
+	admission, err = a.sign(ctx, t, granted)
+	return admission, nil, err
+}
+
+// grant returns the visitor's pass, which is issued and counted only once.
+func (a *Admitter) grant(ctx context.Context, t turn.Turn) (room.Pass, error) {
+	run, id, now := t.State.Run, t.Ticket.Visitor, a.Now()
+	v, err := a.Store.Visitor(ctx, run, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return room.Pass{}, httpapi.BadTicket
+	}
+	if err != nil {
+		return room.Pass{}, fmt.Errorf("read the visitor: %w", err)
+	}
+	if v.Pass != nil {
+		return inForce(*v.Pass, now)
+	}
+	// A ticket names one place for good. One that names another than its visitor has was never
+	// handed out by a join that ended well.
+	if v.Cohort != t.Ticket.Cohort || v.Shard != t.Ticket.Shard || v.Seq != t.Ticket.Seq {
+		return room.Pass{}, httpapi.BadTicket
+	}
+	if err := t.State.Claimable(); err != nil {
+		return room.Pass{}, err
+	}
+	if t.Position <= t.State.Expired {
+		return room.Pass{}, httpapi.TurnExpired
+	}
+	already, err := a.enter(ctx, t.State, id, now)
+	if err != nil {
+		return room.Pass{}, err
+	}
+	if already != nil {
+		return inForce(*already, now)
+	}
+	jti, err := pass.NewID(a.Random)
+	if err != nil {
+		return room.Pass{}, err
+	}
+	issued := now.UTC().Truncate(time.Second)
+	// If this write is lost, the slot stays taken and the visitor is counted again another time: a
+	// slot is never given back, so the shop never gets more than its rate.
+	granted, err := a.Store.Admit(ctx, run, id, room.Pass{ID: jti, Issued: issued, Expiry: issued.Add(t.State.PassLifetime)})
+	if err != nil {
+		return room.Pass{}, fmt.Errorf("store the admission: %w", err)
+	}
+	return inForce(granted, now)
+}
+
+// enter takes a slot of the window of now for the visitor, who is marked with the window first:
+// one ticket shown a hundred times at once takes at most one slot of a window. If another call
+// admitted the visitor in the meantime, it returns that pass and takes nothing.
+func (a *Admitter) enter(ctx context.Context, state room.State, id string, now time.Time) (already *room.Pass, err error) {
+	rate, shape := state.Cap.At(now)
+	w := shape.WindowAt(now)
+	later := func() (*room.Pass, error) {
+		opening := state.Cap.NextOpening(now, func(w room.Window) bool { return a.full.window(state.Run, w) })
+		return nil, httpapi.OverCap(opening.Sub(now))
+	}
+	if w.Limit(rate) == 0 || a.full.window(state.Run, w) {
+		return later()
+	}
+	old, marked, err := a.Store.Mark(ctx, state.Run, id, w.String())
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, httpapi.BadTicket
+	case err != nil:
+		return nil, fmt.Errorf("mark the visitor: %w", err)
+	case old.Pass != nil && !marked:
+		return old.Pass, nil
+	case !marked:
+		return later()
+	}
+	first := a.Pick(w.Parts)
+	for i := range w.Parts {
+		part := (first + i) % w.Parts
+		if a.full.part(state.Run, w, part) {
+			continue
+		}
+		err := a.Store.TakeSlot(ctx, state.Run, w, part, w.PartLimit(rate, part), now)
+		if errors.Is(err, store.ErrFull) {
+			a.full.remember(state.Run, w, part)
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("take a slot: %w", err)
+		}
+		return nil, nil
+	}
+	return later()
+}
+
+func inForce(p room.Pass, now time.Time) (room.Pass, error) {
+	if !now.Before(p.Expiry) {
+		return room.Pass{}, httpapi.PassExpired
+	}
+	return p, nil
+}
+
+// sign writes the pass. What it says follows from what is stored, so asking again gives the same.
+func (a *Admitter) sign(ctx context.Context, t turn.Turn, p room.Pass) (Admission, error) {
+	target, err := url.Parse(t.State.Target)
+	if err != nil {
+		return Admission{}, fmt.Errorf("target: %w", err)
+	}
+	audience, err := pass.Origin(t.State.Target)
+	if err != nil {
+		return Admission{}, err
+	}
+	signer := a.Signers[t.State.PassAlg]
+	if signer == nil {
+		return Admission{}, fmt.Errorf("no key for passes signed with %q", t.State.PassAlg)
+	}
+	token, err := signer.Sign(ctx, pass.Claims{
+		Issuer: a.Issuer, Audience: audience, Subject: t.Ticket.Visitor, Event: t.State.Event,
+		Issued: p.Issued, Expiry: p.Expiry, ID: p.ID,
+	})
+	if err != nil {
+		return Admission{}, fmt.Errorf("sign the pass: %w", err)
+	}
+	// The shop's own query keeps its order.
+	if target.RawQuery != "" {
+		target.RawQuery += "&"
+	}
+	target.RawQuery += names.PassParameter + "=" + url.QueryEscape(token)
+	return Admission{Pass: token, Redirect: target.String()}, nil
+}

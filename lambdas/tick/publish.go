@@ -1,0 +1,52 @@
+package tick
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"waitingroom/shared/names"
+	"waitingroom/shared/room"
+)
+
+// heartbeat is how often a status that says nothing new is published all the same, so that pages
+// can tell a quiet sale from a dead one.
+const heartbeat = 5 * time.Second
+
+// statusMemory is what was last published.
+type statusMemory struct {
+	content []byte // without what changes at every step
+	at      time.Duration
+}
+
+// StatusPath is where an event's status is published, without the leading slash.
+func StatusPath(event string) string {
+	return strings.TrimPrefix(names.StatusPrefix, "/") + event + ".json"
+}
+
+// publish writes the status of st, which is known to be stored, if it says anything new or the
+// last one is some time ago. A status that is not written is written at the next step.
+func (l *leader) publish(ctx context.Context, st room.State) error {
+	status := room.NewStatus(st, l.pacing, l.settings, st.DrawKey(l.Secret))
+	bare := status
+	bare.Version, bare.Time = 0, ""
+	content, err := json.Marshal(bare)
+	if err != nil {
+		return err
+	}
+	if bytes.Equal(content, l.status.content) && l.Monotonic()-l.status.at < heartbeat {
+		return nil
+	}
+	document, err := json.Marshal(status)
+	if err != nil {
+		return err
+	}
+	if err := l.Publisher.Put(ctx, StatusPath(l.event), document); err != nil {
+		return fmt.Errorf("publish the status: %w", err)
+	}
+	l.status = statusMemory{content, l.Monotonic()}
+	return nil
+}

@@ -1,0 +1,131 @@
+package tick
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"waitingroom/shared/names"
+	"waitingroom/shared/room"
+)
+
+// arrivalsAtOnce is how many counters are read at a time to see whether anybody came.
+const arrivalsAtOnce = 16
+
+// seal closes the open cohort if that is due, and finishes whatever closing is decided. The order
+// is: decision, shards, seal item, seal document; the caller stores the state and publishes the
+// status. A crash in between leaves a decision that the next leader carries out with the same
+// result, since sealed counts do not change. On an error st is returned as far as it is stored.
+func (l *leader) seal(ctx context.Context, st room.State) (room.State, error) {
+	due, err := l.closingDue(ctx, st)
+	if err != nil {
+		return st, err
+	}
+	if due {
+		decided := st.BeginClosing(l.settings.OnSale)
+		decided.Owner = l.owner
+		if err := l.save(ctx, &decided, l.pacing); err != nil {
+			return st, err
+		}
+		st = decided
+	}
+	if st.Closing == room.NoCohort {
+		return st, nil
+	}
+	seal, err := l.sealCohort(ctx, st)
+	if err != nil {
+		return st, fmt.Errorf("seal cohort %d: %w", st.Closing, err)
+	}
+	return st.FinishClosing(seal.Size()), nil
+}
+
+func (l *leader) closingDue(ctx context.Context, st room.State) (bool, error) {
+	if st.MustClose(l.settings.OnSale, l.Now()) {
+		return true, nil
+	}
+	if !st.MayClose() {
+		return false, nil
+	}
+	for first := 0; first < st.Shards; first += arrivalsAtOnce {
+		arrivals := make([]int64, min(arrivalsAtOnce, st.Shards-first))
+		err := l.each(ctx, len(arrivals), func(ctx context.Context, i int) (err error) {
+			arrivals[i], err = l.Store.Arrivals(ctx, st.Run, st.Cohort, first+i)
+			return err
+		})
+		if err != nil {
+			return false, fmt.Errorf("look for arrivals: %w", err)
+		}
+		for _, n := range arrivals {
+			if n > 0 {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+func (l *leader) sealCohort(ctx context.Context, st room.State) (room.Seal, error) {
+	counts := make([]int64, st.Shards)
+	err := l.each(ctx, len(counts), func(ctx context.Context, shard int) (err error) {
+		counts[shard], err = l.Store.SealShard(ctx, st.Run, st.Closing, shard)
+		return err
+	})
+	if err != nil {
+		return room.Seal{}, fmt.Errorf("seal the shards: %w", err)
+	}
+	seal := room.Seal{Run: st.Run, Cohort: st.Closing, Base: st.Base, Counts: counts,
+		Seed: room.Seed(st.DrawKey(l.Secret), st.Run, st.Closing, counts)}
+	if err := l.Store.PutSeal(ctx, seal); err != nil {
+		return room.Seal{}, fmt.Errorf("store the seal: %w", err)
+	}
+	document, err := json.Marshal(seal.Document())
+	if err != nil {
+		return room.Seal{}, err
+	}
+	if err := l.Publisher.Put(ctx, SealPath(st.Run, st.Closing), document); err != nil {
+		return room.Seal{}, fmt.Errorf("publish the seal: %w", err)
+	}
+	return seal, nil
+}
+
+// SealPath is where the seal of a cohort is published, without the leading slash.
+func SealPath(run room.Run, cohort int64) string {
+	return strings.TrimPrefix(names.SealsPrefix, "/") + run.Event + "/" + run.ID + "/" + strconv.FormatInt(cohort, 10) + ".json"
+}
+
+// each calls do for 0 … n-1, as many at a time as the ticker allows, until one fails.
+func (t *Ticker) each(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(t.Parallel)
+	for i := range n {
+		group.Go(func() error { return do(ctx, i) })
+	}
+	return group.Wait()
+}
+
+// tally reads what the windows took that have ended since the last step.
+func (l *leader) tally(ctx context.Context, st room.State) ([]room.Tally, error) {
+	if st.Admitted == 0 || st.Phase == room.Closed {
+		return nil, nil
+	}
+	var tallies []room.Tally
+	for _, w := range l.pacing.Show.Due(st.Cap, l.Now()) {
+		tally := room.Tally{Window: w}
+		for part := range w.Parts {
+			n, last, err := l.Store.Taken(ctx, st.Run, w, part)
+			if err != nil {
+				return tallies, fmt.Errorf("read window %s: %w", w, err)
+			}
+			tally.N += n
+			if last.After(tally.Last) {
+				tally.Last = last
+			}
+		}
+		tallies = append(tallies, tally)
+	}
+	return tallies, nil
+}

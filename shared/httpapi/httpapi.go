@@ -1,0 +1,142 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"waitingroom/shared/names"
+)
+
+// Request and Response are API Gateway's: the same handlers answer it and the local room.
+type (
+	Request  = events.APIGatewayProxyRequest
+	Response = events.APIGatewayProxyResponse
+)
+
+// Handler answers one request. An error becomes a problem document by the table of this package.
+type Handler func(context.Context, Request) (Response, error)
+
+// Answer wraps h so that every error becomes a problem document. Only what is ours to mend is
+// logged as an error; neither bodies nor headers are, since they hold tickets and secrets.
+func (h Handler) Answer(log *slog.Logger) func(context.Context, Request) (Response, error) {
+	return func(ctx context.Context, r Request) (Response, error) {
+		response, err := h(ctx, r)
+		if err == nil {
+			return response, nil
+		}
+		p := problemOf(err)
+		if p == Internal {
+			log.ErrorContext(ctx, "request failed", "event", Event(r), "route", r.Resource,
+				"request", r.RequestContext.RequestID, "error", err)
+		}
+		return p.Response(), nil
+	}
+}
+
+// Event is the event that the request's path names; it may be any text.
+func Event(r Request) string { return r.PathParameters[names.EventParameter] }
+
+// OK answers with v as JSON.
+func OK(status int, v any) (Response, error) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return Response{}, err
+	}
+	return Response{StatusCode: status, Headers: headers("application/json"), Body: string(body)}, nil
+}
+
+// Response is the problem as a document.
+func (p *Problem) Response() Response {
+	body, err := json.Marshal(struct {
+		Type   string `json:"type"`
+		Title  string `json:"title"`
+		Status int    `json:"status"`
+		Detail string `json:"detail"`
+	}{TypePrefix + p.Code, p.Title, p.Status, p.Detail})
+	if err != nil {
+		panic(err) // strings and a number always marshal
+	}
+	h := headers("application/problem+json")
+	if p.RetryAfter > 0 {
+		h["Retry-After"] = RetryAfter(p.RetryAfter)
+	}
+	if p.Status == http.StatusUnauthorized {
+		h["WWW-Authenticate"] = "Bearer"
+	}
+	return Response{StatusCode: p.Status, Headers: h, Body: string(body)}
+}
+
+// RetryAfter writes d in whole seconds, rounded up.
+func RetryAfter(d time.Duration) string {
+	return strconv.FormatInt(Seconds(d), 10)
+}
+
+// Seconds is d in whole seconds, rounded up.
+func Seconds(d time.Duration) int64 { return int64(math.Ceil(d.Seconds())) }
+
+func headers(contentType string) map[string]string {
+	return map[string]string{
+		"Content-Type":           contentType,
+		"Cache-Control":          "no-store",
+		"X-Content-Type-Options": "nosniff",
+	}
+}
+
+// Decode reads the request's JSON object of at most limit bytes into v. Fields that v does not
+// know are passed over, so that pages may be newer than functions.
+func Decode(r Request, limit int, v any) error {
+	body := []byte(r.Body)
+	if r.IsBase64Encoded {
+		if base64.StdEncoding.DecodedLen(len(r.Body)) > limit+2 {
+			return TooLarge
+		}
+		decoded, err := base64.StdEncoding.DecodeString(r.Body)
+		if err != nil {
+			return BadRequest("The body is not readable.")
+		}
+		body = decoded
+	}
+	if len(body) > limit {
+		return TooLarge
+	}
+	body = bytes.TrimSpace(body)
+	if len(body) == 0 || body[0] != '{' {
+		return BadRequest("Send a JSON object.")
+	}
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	if err := decoder.Decode(v); err != nil {
+		var wrongType *json.UnmarshalTypeError
+		if errors.As(err, &wrongType) {
+			return BadRequest("The field %q has to be a %s.", wrongType.Field, wrongType.Type)
+		}
+		return BadRequest("The body is not valid JSON.")
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return BadRequest("Send one JSON object and nothing behind it.")
+	}
+	return nil
+}
+
+// Bearer returns the request's bearer token, or BadTicket.
+func Bearer(r Request) (string, error) {
+	for name, value := range r.Headers {
+		if strings.EqualFold(name, "Authorization") {
+			if scheme, token, ok := strings.Cut(value, " "); ok && strings.EqualFold(scheme, "Bearer") {
+				return strings.TrimSpace(token), nil
+			}
+		}
+	}
+	return "", BadTicket
+}
