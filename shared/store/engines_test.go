@@ -1,0 +1,109 @@
+package store_test
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http/httptest"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/truora/minidyn/server"
+
+	"waitingroom/shared/room"
+	"waitingroom/shared/store"
+)
+
+// keeper is what DynamoDB and Memory have in common.
+type keeper interface {
+	State(ctx context.Context, event string) (room.State, error)
+	Pacing(ctx context.Context, event string) (room.Pacing, error)
+	Save(ctx context.Context, next room.State, held room.Fence) error
+	SaveWithPacing(ctx context.Context, next room.State, pacing room.Pacing, held room.Fence) error
+	Count(ctx context.Context, run room.Run, cohort int64, shard int) (int64, error)
+	Arrivals(ctx context.Context, run room.Run, cohort int64, shard int) (int64, error)
+	SealShard(ctx context.Context, run room.Run, cohort int64, shard int) (int64, error)
+	PutSeal(ctx context.Context, seal room.Seal) error
+	Seal(ctx context.Context, run room.Run, cohort int64) (room.Seal, error)
+	AddVisitor(ctx context.Context, run room.Run, v room.Visitor) (room.Visitor, error)
+	Visitor(ctx context.Context, run room.Run, id string) (room.Visitor, error)
+	Mark(ctx context.Context, run room.Run, id, window string) (room.Visitor, bool, error)
+	Admit(ctx context.Context, run room.Run, id string, pass room.Pass) (room.Pass, error)
+	TakeSlot(ctx context.Context, run room.Run, w room.Window, part int, limit int64, at time.Time) error
+	Taken(ctx context.Context, run room.Run, w room.Window, part int) (int64, time.Time, error)
+}
+
+var (
+	_ keeper    = (*store.DynamoDB)(nil)
+	_ keeper    = (*store.Memory)(nil)
+	_ store.API = (*dynamodb.Client)(nil)
+)
+
+// endpointVariable names the environment variable with the address of another DynamoDB engine.
+const endpointVariable = "DYNAMODB_ENDPOINT"
+
+// onEveryTable runs a test against the tables at hand: one of the engine in this process, and one
+// at the endpoint in the environment.
+func onEveryTable(t *testing.T, test func(*testing.T, *dynamodb.Client, string)) {
+	t.Run("minidyn", func(t *testing.T) {
+		client := inProcess(t)
+		test(t, client, table(t, client))
+	})
+	t.Run("endpoint", func(t *testing.T) {
+		endpoint := os.Getenv(endpointVariable)
+		if endpoint == "" {
+			t.Skipf("set %s to test another engine, such as http://127.0.0.1:8000 for DynamoDB Local", endpointVariable)
+		}
+		client := connect(endpoint)
+		test(t, client, table(t, client))
+	})
+}
+
+func inProcess(t *testing.T) *dynamodb.Client {
+	engine := httptest.NewServer(server.NewServer())
+	t.Cleanup(engine.Close)
+	return connect(engine.URL)
+}
+
+// connect returns a client that retries without delay.
+func connect(endpoint string) *dynamodb.Client {
+	return dynamodb.New(dynamodb.Options{
+		BaseEndpoint: aws.String(endpoint),
+		Region:       "eu-west-1",
+		Credentials:  credentials.NewStaticCredentialsProvider("local", "local", ""),
+		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
+			o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
+		}),
+	})
+}
+
+// table creates a table of the test's own and deletes it at the end.
+func table(t *testing.T, client *dynamodb.Client) string {
+	name := "contract-" + rand.Text()
+	_, err := client.CreateTable(t.Context(), &dynamodb.CreateTableInput{
+		TableName:   aws.String(name),
+		BillingMode: types.BillingModePayPerRequest,
+		AttributeDefinitions: []types.AttributeDefinition{
+			{AttributeName: aws.String("pk"), AttributeType: types.ScalarAttributeTypeS},
+			{AttributeName: aws.String("sk"), AttributeType: types.ScalarAttributeTypeS},
+		},
+		KeySchema: []types.KeySchemaElement{
+			{AttributeName: aws.String("pk"), KeyType: types.KeyTypeHash},
+			{AttributeName: aws.String("sk"), KeyType: types.KeyTypeRange},
+		},
+	})
+	if err != nil {
+		t.Fatalf("create table: %v", err)
+	}
+	t.Cleanup(func() {
+		if _, err := client.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: aws.String(name)}); err != nil {
+			t.Errorf("delete table: %v", err)
+		}
+	})
+	return name
+}
