@@ -213,7 +213,7 @@ func TestCallsAreLimited(t *testing.T) {
 
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, _, err := reader.All(ctx); !errors.Is(err, context.DeadlineExceeded) && !strings.Contains(fmt.Sprint(err), "deadline") {
+		if _, _, err := reader.All(ctx); !strings.Contains(fmt.Sprint(err), "deadline") {
 			t.Errorf("past the deadline: %v", err)
 		}
 	})
