@@ -25,18 +25,19 @@ type refusal struct {
 	title   string
 }
 
+// refusals use the codes, statuses and titles that the functions use for the same things.
 func refusals() []refusal {
 	return []refusal{
-		{"Client", awsapigateway.ResponseType_DEFAULT_4XX(), 0, "bad-request", "The request cannot be understood"},
-		{"Server", awsapigateway.ResponseType_DEFAULT_5XX(), 0, "internal", "Something went wrong, please try again"},
-		{"Throttled", awsapigateway.ResponseType_THROTTLED(), 429, "busy", "The room is busy, please try again"},
-		{"Quota", awsapigateway.ResponseType_QUOTA_EXCEEDED(), 429, "busy", "The room is busy, please try again"},
-		{"TooLarge", awsapigateway.ResponseType_REQUEST_TOO_LARGE(), 413, "too-large", "The request is too large"},
-		{"NoRoute", awsapigateway.ResponseType_MISSING_AUTHENTICATION_TOKEN(), 404, "not-found", "There is nothing at this address"},
-		{"NoResource", awsapigateway.ResponseType_RESOURCE_NOT_FOUND(), 404, "not-found", "There is nothing at this address"},
+		{"Client", awsapigateway.ResponseType_DEFAULT_4XX(), 0, "bad-request", "Bad request"},
+		{"Server", awsapigateway.ResponseType_DEFAULT_5XX(), 503, "internal", "Something went wrong"},
+		{"Throttled", awsapigateway.ResponseType_THROTTLED(), 429, "busy", "Very busy"},
+		{"Quota", awsapigateway.ResponseType_QUOTA_EXCEEDED(), 429, "busy", "Very busy"},
+		{"TooLarge", awsapigateway.ResponseType_REQUEST_TOO_LARGE(), 413, "too-large", "Body too large"},
+		{"NoRoute", awsapigateway.ResponseType_MISSING_AUTHENTICATION_TOKEN(), 404, "not-found", "Not found"},
+		{"NoResource", awsapigateway.ResponseType_RESOURCE_NOT_FOUND(), 404, "not-found", "Not found"},
 		// A wrong key means that CloudFront was bypassed, or that the key is just being changed. A
 		// visitor who meets the latter must try again and must not read "not open yet" into a 403.
-		{"Key", awsapigateway.ResponseType_INVALID_API_KEY(), 503, "busy", "The room is busy, please try again"},
+		{"Key", awsapigateway.ResponseType_INVALID_API_KEY(), 503, "internal", "Something went wrong"},
 	}
 }
 
