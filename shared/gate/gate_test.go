@@ -22,6 +22,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
+
 	"waitingroom/shared/gate"
 	"waitingroom/shared/names"
 	"waitingroom/shared/pass"
@@ -270,7 +272,14 @@ func TestPassesThatOpenNothing(t *testing.T) {
 		"HS256 by modulus":    forge(f, `{"alg":"HS256","kid":"`+kid(t)+`"}`, hmacBy(key().N.Bytes())),
 		"RS256 by HMAC":       forge(f, `{"alg":"RS256","kid":"`+kid(t)+`"}`, hmacBy(publicPEM())),
 		"no kid":              forge(f, `{"alg":"RS256"}`, func([]byte) []byte { return make([]byte, 256) }),
-		"too long":            good + strings.Repeat("A", 4000),
+		"too long":            f.sign(key(), func(c *pass.Claims) { c.Subject = strings.Repeat("v", 3000) }),
+		"without sub":         signRaw(t, f, "sub"),
+		"without jti":         signRaw(t, f, "jti"),
+		"without iat":         signRaw(t, f, "iat"),
+		"without exp":         signRaw(t, f, "exp"),
+		"without aud":         signRaw(t, f, "aud"),
+		"without iss":         signRaw(t, f, "iss"),
+		"without event":       signRaw(t, f, "event"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			f.t = t
@@ -311,6 +320,37 @@ func forge(f *fixture, header string, sign func([]byte) []byte) string {
 	payload := strings.Split(f.sign(key()), ".")[1]
 	input := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + payload
 	return input + "." + base64.RawURLEncoding.EncodeToString(sign([]byte(input)))
+}
+
+// signRaw signs with the room's key what the room would not: claims of which one is missing.
+func signRaw(t *testing.T, f *fixture, missing string) string {
+	t.Helper()
+	c := f.claims()
+	claims := map[string]any{"iss": c.Issuer, "aud": c.Audience, "sub": c.Subject, "event": c.Event, "jti": c.ID,
+		"iat": c.Issued.Unix(), "exp": c.Expiry.Unix()}
+	delete(claims, missing)
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: key(), KeyID: kid(t)}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := signer.Sign(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := signed.CompactSerialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+func TestSignRawIsGoodWhenNothingIsMissing(t *testing.T) {
+	f := newFixture(t)
+	f.wantEntry(f.browse("/", f.cookie(signRaw(t, f, "nothing"))), "visitor-1")
 }
 
 func hmacBy(secret []byte) func([]byte) []byte {
@@ -532,6 +572,20 @@ func TestACookielessBrowserDoesNotGoRound(t *testing.T) {
 	}
 }
 
+func TestASlowCircleIsBrokenToo(t *testing.T) {
+	f := newFixture(t)
+	address := withPass("/", f.sign(key()))
+	for range 2 {
+		if w := f.browse(address); w.Code != http.StatusSeeOther {
+			t.Errorf("answer %d, want 303", w.Code)
+		}
+		f.clock.advance(45 * time.Second)
+	}
+	if w := f.browse(address); w.Code != http.StatusForbidden {
+		t.Errorf("the third time within two minutes: answer %d, want 403", w.Code)
+	}
+}
+
 func TestABrowserWithCookiesIsNeverStopped(t *testing.T) {
 	f := newFixture(t)
 	token := f.sign(key())
@@ -589,7 +643,8 @@ func TestTheRoomIsDown(t *testing.T) {
 		"nonsense": func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") },
 		"no keys":  func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"keys":[]}`) },
 		"too much": func(w http.ResponseWriter, _ *http.Request) {
-			io.WriteString(w, `{"keys":[`+strings.Repeat(" ", 70<<10)+`]}`)
+			document, _ := pass.JWKS(key().Public(), otherKey().Public())
+			w.Write(append(document, bytes.Repeat([]byte(" "), 70<<10)...))
 		},
 		"moved":   func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) },
 		"hung up": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
