@@ -16,7 +16,7 @@ JS_TESTS := $(wildcard static/test/*.test.mjs cdk/test/*.test.mjs)
 
 # BROWSER_TESTS=required makes a missing Chromium a failure. DYNAMODB_ENDPOINT=<address> runs the
 # store's tests against that engine too.
-test: check test-go test-cdk test-js synth
+test: check synth test-cdk test-go test-js
 
 check:
 	@unformatted="$$(gofmt -l .)"; test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }
