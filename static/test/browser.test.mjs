@@ -1,0 +1,162 @@
+// What the page makes of storage, of answers and of words.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { makeApi } from "../assets/api.js";
+import { makeRecord, makeSecret, storageKey } from "../assets/storage.js";
+import { countdown, describe, pickMessage, wait } from "../assets/words.js";
+
+class MemoryStorage {
+  items = new Map();
+  getItem(key) { return this.items.get(key) ?? null; }
+  setItem(key, text) { this.items.set(key, text); }
+}
+
+const mine = { run: "r1", secret: "A".repeat(22), ticket: "t", cohort: 0, shard: 3, seq: 17 };
+
+test("a record is shared by tabs and kept apart by event", () => {
+  const storage = new MemoryStorage();
+  const [one, two, other] = ["demo", "demo", "other"].map((event) => makeRecord(event, () => storage));
+  one.write(mine);
+  assert.deepEqual(two.read(), mine);
+  assert.deepEqual(other.read(), {});
+  assert.ok(one.kept);
+});
+
+const denials = {
+  "storage itself is denied": () => () => { throw new Error("SecurityError"); },
+  "storage is not there": () => () => undefined,
+  "storage is full": () => {
+    const full = new MemoryStorage();
+    full.setItem = () => { throw new Error("QuotaExceededError"); };
+    return () => full;
+  },
+};
+for (const [name, open] of Object.entries(denials)) {
+  test(`the place lives as long as the page when ${name}`, () => {
+    const record = makeRecord("demo", open());
+    assert.deepEqual(record.read(), {});
+    record.write(mine);
+    assert.deepEqual(record.read(), mine);
+    assert.equal(record.kept, false);
+  });
+}
+
+test("clearing the storage under an open page loses nothing", () => {
+  const storage = new MemoryStorage();
+  const record = makeRecord("demo", () => storage);
+  record.write(mine);
+  storage.items.clear();
+  assert.deepEqual(record.read(), mine);
+});
+
+const spoilt = [
+  "", "{", "null", "7", "[]", '"x"', JSON.stringify({ ...mine, secret: "short" }), JSON.stringify({ ...mine, secret: 7 }),
+  JSON.stringify({ ...mine, run: "" }), JSON.stringify({ ...mine, cohort: "0" }), JSON.stringify({ ...mine, seq: null }),
+  JSON.stringify({ ...mine, secret: undefined }),
+];
+for (const text of spoilt) {
+  test(`a spoilt record is none: ${text}`, () => {
+    const storage = new MemoryStorage();
+    storage.setItem(storageKey("demo"), text);
+    const read = makeRecord("demo", () => storage).read();
+    assert.equal(read.ticket, undefined);
+    assert.equal(read.secret, undefined);
+  });
+}
+
+test("a secret is 16 random bytes in base64url without padding", () => {
+  const secrets = new Set(Array.from({ length: 200 }, makeSecret));
+  assert.equal(secrets.size, 200);
+  for (const secret of secrets) {
+    assert.match(secret, /^[A-Za-z0-9_-]{22}$/);
+    assert.equal(Buffer.from(secret, "base64url").length, 16);
+  }
+});
+
+const answering = (body, init) => makeApi("demo", async () => new Response(body, init));
+
+test("an answer carries its problem and how long to wait", async () => {
+  const api = answering('{"type":"urn:waiting-room:problem:over-cap"}', { status: 429, headers: { "Retry-After": "3" } });
+  const answer = await api.admit("t");
+  assert.deepEqual([answer.status, answer.problem, answer.retryAfter], [429, "over-cap", 3000]);
+});
+
+const waits = [
+  [{ "Retry-After": "0" }, "{}", 0],
+  [{ "Retry-After": "-5" }, "{}", 0],
+  [{ "Retry-After": "soon" }, "{}", 0],
+  [{ "Retry-After": "1e9" }, "{}", 600000],
+  [{ "Retry-After": "Sat, 21 Nov 2026 10:00:30 GMT", Date: "Sat, 21 Nov 2026 10:00:10 GMT" }, "{}", 20000],
+  [{}, '{"retry_after":4}', 4000],
+  [{}, '{"retry_after":null}', 0],
+  [{}, "{}", 0],
+];
+for (const [headers, body, want] of waits) {
+  test(`the wait in ${JSON.stringify(headers)} ${body} is ${want} ms`, async () => {
+    assert.equal((await answering(body, { status: 503, headers }).join("s")).retryAfter, want);
+  });
+}
+
+test("a cached answer is as old as its age", async () => {
+  const headers = { Date: "Sat, 21 Nov 2026 10:00:00 GMT", Age: "5" };
+  assert.equal((await answering("{}", { headers }).status()).time, Date.UTC(2026, 10, 21, 10, 0, 5));
+  assert.equal((await answering("{}", { headers: { Date: "never" } }).status()).time, 0);
+});
+
+test("neither a broken body nor a broken network throws", async () => {
+  const html = await answering("<html>", { status: 502 }).status();
+  assert.deepEqual([html.status, html.body], [502, null]);
+  const none = await makeApi("demo", async () => { throw new TypeError("failed to fetch"); }).status();
+  assert.equal(none.status, 0);
+});
+
+test("addresses and bodies are those of the API", async () => {
+  const asked = [];
+  const api = makeApi("demo", async (url, { method = "GET", body }) => {
+    asked.push([method, url, body]);
+    return new Response("{}");
+  });
+  await api.status();
+  await api.seal("r1", 7);
+  await api.join("s");
+  await api.admit("t");
+  assert.deepEqual(asked, [
+    ["GET", "/status/demo.json", undefined],
+    ["GET", "/seals/demo/r1/7.json", undefined],
+    ["POST", "/v1/events/demo/join", '{"secret":"s"}'],
+    ["POST", "/v1/events/demo/admit", '{"ticket":"t"}'],
+  ]);
+});
+
+const messages = { default: "d", en: "e", "pt-BR": "p", de: "g" };
+for (const [languages, want] of [
+  [["de-AT", "en"], "g"], [["pt-BR"], "p"], [["pt"], "p"], [["EN-gb"], "e"], [["fr", "de"], "g"], [["fr"], "d"], [[], "d"],
+]) {
+  test(`the message for ${languages}`, () => assert.equal(pickMessage(messages, languages)[1], want));
+}
+
+test("a message in any language is better than none, and none is none", () => {
+  assert.deepEqual(pickMessage({ de: "g" }, ["fr"]), ["de", "g"]);
+  for (const none of [undefined, null, {}, { en: "" }, { en: 7 }]) assert.equal(pickMessage(none, ["en"]), null);
+});
+
+test("a countdown counts down to zero and no further", () => {
+  const second = 1000;
+  const want = [[-5, "00:00"], [0, "00:00"], [0.2, "00:01"], [61, "01:01"], [3600, "01:00:00"], [86400, "1 day 00:00:00"],
+    [2 * 86400 + 3661, "2 days 01:01:01"]];
+  for (const [seconds, text] of want) assert.equal(countdown(seconds * second), text);
+});
+
+test("waits are put into words", () => {
+  const want = [[null, "not known yet"], [[0, 1], "less than a minute"], [[5, 10], "5 to 10 minutes"],
+    [[45, 60], "45 to 60 minutes"], [[60, 90], "1 to 1½ hours"], [[720, Infinity], "more than 12 hours"]];
+  for (const [range, text] of want) assert.equal(wait(range), text);
+});
+
+test("what is announced changes with events and not with every poll", () => {
+  const view = { state: "waiting", position: 1234, ahead: 900, range: [5, 10], mine: {}, status: {} };
+  assert.equal(describe(view).announce, describe({ ...view, ahead: 880 }).announce);
+  assert.notEqual(describe(view).announce, describe({ ...view, range: [2, 5] }).announce);
+  assert.match(describe(view).announce, /1,234/);
+  assert.equal(describe(view).title, "900 ahead");
+});
