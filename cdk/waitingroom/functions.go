@@ -80,27 +80,33 @@ func (r *Room) environment(function string) *map[string]*string {
 	return &environment
 }
 
+// readTable and writeTable name all that the store does: it writes by updates alone, within
+// transactions too, for which DynamoDB asks the permission of what they are made of.
+const (
+	readTable  = "dynamodb:GetItem"
+	writeTable = "dynamodb:UpdateItem"
+)
+
 func (r *Room) allowJoin(join awslambda.Function) {
-	r.Table.Grant(join, jsii.String("dynamodb:GetItem"), jsii.String("dynamodb:PutItem"), jsii.String("dynamodb:UpdateItem"))
+	r.Table.Grant(join, jsii.String(readTable), jsii.String(writeTable))
 	r.allowSecret(join)
 }
 
 func (r *Room) allowAdmit(admit awslambda.Function) {
-	r.Table.Grant(admit, jsii.String("dynamodb:GetItem"), jsii.String("dynamodb:UpdateItem"))
+	r.Table.Grant(admit, jsii.String(readTable), jsii.String(writeTable))
 	r.PassKey.Grant(admit, jsii.String("kms:Sign"), jsii.String("kms:GetPublicKey"))
 	r.allowSecret(admit)
 }
 
 func (r *Room) allowPlace(place awslambda.Function) {
-	r.Table.Grant(place, jsii.String("dynamodb:GetItem"))
+	r.Table.Grant(place, jsii.String(readTable))
 	r.allowSecret(place)
 }
 
 // allowTick lets tick write documents but not read, list or delete them: a leader that takes over
 // repeats what it is unsure of.
 func (r *Room) allowTick(tick awslambda.Function) {
-	r.Table.Grant(tick, jsii.String("dynamodb:GetItem"), jsii.String("dynamodb:PutItem"),
-		jsii.String("dynamodb:UpdateItem"), jsii.String("dynamodb:ConditionCheckItem"))
+	r.Table.Grant(tick, jsii.String(readTable), jsii.String(writeTable))
 	for _, prefix := range []string{names.StatusPrefix, names.SealsPrefix, wellKnownPrefix} {
 		r.allow(tick, "s3:PutObject", *r.Documents.ArnForObjects(jsii.String(prefix[1:] + "*")))
 	}

@@ -135,11 +135,10 @@ func listed(value any) []string {
 func TestLeastPrivilege(t *testing.T) {
 	everyone := []string{"logs:CreateLogStream", "logs:PutLogEvents", "secretsmanager:GetSecretValue", "dynamodb:GetItem"}
 	tests := map[string][]string{
-		names.FunctionJoin:  {"dynamodb:PutItem", "dynamodb:UpdateItem"},
+		names.FunctionJoin:  {"dynamodb:UpdateItem"},
 		names.FunctionAdmit: {"dynamodb:UpdateItem", "kms:Sign", "kms:GetPublicKey"},
 		names.FunctionPlace: {},
-		names.FunctionTick: {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:ConditionCheckItem",
-			"kms:GetPublicKey", "s3:PutObject", "ssm:GetParametersByPath"},
+		names.FunctionTick: {"dynamodb:UpdateItem", "kms:GetPublicKey", "s3:PutObject", "ssm:GetParametersByPath"},
 	}
 	for name, own := range tests {
 		want := append(own, everyone...)
