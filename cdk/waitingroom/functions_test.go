@@ -138,7 +138,7 @@ func TestLeastPrivilege(t *testing.T) {
 		names.FunctionJoin:  {"dynamodb:UpdateItem"},
 		names.FunctionAdmit: {"dynamodb:UpdateItem", "kms:Sign", "kms:GetPublicKey"},
 		names.FunctionPlace: {},
-		names.FunctionTick: {"dynamodb:UpdateItem", "kms:GetPublicKey", "s3:PutObject", "ssm:GetParametersByPath"},
+		names.FunctionTick:  {"dynamodb:UpdateItem", "kms:GetPublicKey", "s3:PutObject", "ssm:GetParametersByPath"},
 	}
 	for name, own := range tests {
 		want := append(own, everyone...)
