@@ -2,6 +2,7 @@ package room
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -20,6 +21,14 @@ const (
 	margin = 0.02
 	drain  = 12 * time.Second
 
+	// claimLag is how long a visitor takes who comes: pages near their turn look every two seconds
+	// at a document that is up to a second old. maxFresh bounds the turns that wait for that.
+	claimLag = 2 * time.Second
+	maxFresh = 60
+
+	// firstShare is the part of the turns that is expected to be claimed before any could be.
+	firstShare = 0.75
+
 	// settle is how long after its end a window is tallied, so that writes under way have landed.
 	settle = 2 * time.Second
 	// recent is the span over which the published rate is measured.
@@ -31,11 +40,18 @@ const (
 // Show is what tick knows about who comes when the turn has come.
 type Show struct {
 	Turns   float64   // places that the pointer passed lately, smoothed
+	Fresh   []Turned  // places that it passed so lately that it is too early to miss anybody
 	Claims  float64   // visitors who came for their turn lately, smoothed
 	Waiting float64   // visitors whom the cap sent away in the latest window: they come back
 	Served  float64   // part of those who came in the latest window that was admitted, 0 to 1
 	Counted time.Time // windows that end by then have been tallied; zero before the first
 	Recent  []Taken   // what the windows of the last minute took, oldest first
+}
+
+// Turned is the number of places that the pointer passed at a moment.
+type Turned struct {
+	At time.Time
+	N  int64
 }
 
 // Taken is the number of admissions in a window that ended at End.
@@ -95,23 +111,27 @@ func (s Show) Rate() int64 {
 	return int64(math.Round(float64(n) * float64(time.Minute) / float64(max(span, 10*time.Second))))
 }
 
-// boost is the factor by which the pointer moves faster than the rate in places per second.
+// boost is the factor by which the pointer moves faster than the rate in places per second. The
+// fewer turns the share is measured by, the more are invited on top: too many only wait a moment
+// at the cap, too few leave the shop empty.
 func (s Show) boost(perSecond float64) float64 {
 	waiting := s.Waiting / perSecond / drain.Seconds()
-	return min(maxBoost, max(minBoost, (1+margin-waiting)/s.Share()))
+	chance := 1 / math.Sqrt(max(s.Turns, 1))
+	return min(maxBoost, max(minBoost, (1+margin+chance-waiting)/s.Share()))
 }
 
 // tally takes in what the cap items say. What a full window would have taken is told from how
 // early its last place went; visitors whom it sent away come again and are not counted twice.
 func (s Show) tally(c Cap, tallies []Tally) Show {
-	s.Recent = append([]Taken(nil), s.Recent...)
+	s.Recent = slices.Clone(s.Recent)
 	for _, t := range tallies {
 		rate, _ := c.At(t.Window.Start())
+		s = s.weigh(t.Window, float64(rate)/60)
 		if limit := t.Window.Limit(rate); limit > 0 {
 			came := float64(t.N)
 			if t.N >= limit {
 				spent := max(t.Last.Sub(t.Window.Start()).Seconds()/t.Window.Length.Seconds(), 0.01)
-				came = min(max(came, (came-1)/spent), 3*came)
+				came = min(max(came, (came-1)/spent), 10*came)
 			}
 			s.Claims += max(0, came-s.Waiting)
 			s.Waiting = came - float64(t.N)
@@ -131,18 +151,34 @@ func (s Show) tally(c Cap, tallies []Tally) Show {
 	return s
 }
 
-// fade lets the past count less as the sale goes on.
-func (s Show) fade(elapsed time.Duration, perSecond float64) Show {
+// weigh lets the past count less by the time that a window took, and takes in the turns that the
+// visitors of this window answered. Both sides of the share move together, or it would swing with
+// the length of windows.
+func (s Show) weigh(w Window, perSecond float64) Show {
 	span := max(smoothing.Seconds(), smoothingTurns/perSecond)
-	factor := math.Exp(-elapsed.Seconds() / span)
+	factor := math.Exp(-w.Length.Seconds() / span)
 	s.Turns *= factor
 	s.Claims *= factor
+	until := w.End().Add(-claimLag)
+	for len(s.Fresh) > 0 && (s.Fresh[0].At.Before(until) || len(s.Fresh) > maxFresh) {
+		s.Turns += float64(s.Fresh[0].N)
+		s.Fresh = s.Fresh[1:]
+	}
 	return s
 }
 
-// expectAll starts the smoothing with everybody coming, until there is something to measure.
-func (s Show) expectAll(perSecond float64) Show {
-	seed := max(smoothing.Seconds()*perSecond, smoothingTurns) / 2
-	s.Turns, s.Claims, s.Served = seed, seed, 1
+// turn notes the places that the pointer passed at now.
+func (s Show) turn(n int64, now time.Time) Show {
+	if n > 0 {
+		s.Fresh = append(slices.Clone(s.Fresh), Turned{now, n})
+	}
+	return s
+}
+
+// expect starts the smoothing with a guess that weighs little: the first claims are tallied some
+// five seconds after the first turns.
+func (s Show) expect(perSecond float64) Show {
+	s.Turns = max(2*perSecond, smoothingTurns/5)
+	s.Claims, s.Served = s.Turns*firstShare, 1
 	return s
 }

@@ -153,12 +153,10 @@ func (st State) advance(show Show, elapsed time.Duration) (State, Show) {
 		turns, st.Carry = st.Base-st.Admitted, 0
 	}
 	if st.Admitted == 0 && turns > 0 {
-		show = show.expectAll(perSecond)
+		show = show.expect(perSecond)
 	}
 	st.Admitted += turns
-	show = show.fade(elapsed, perSecond)
-	show.Turns += float64(turns)
-	return st, show
+	return st, show.turn(turns, st.Last)
 }
 
 // expire records where the pointer is and moves the expired one behind it. A position's turn
