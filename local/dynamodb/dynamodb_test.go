@@ -1,0 +1,136 @@
+package dynamodb_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"waitingroom/local/dynamodb"
+	"waitingroom/shared/room"
+	"waitingroom/shared/store"
+)
+
+var run = room.Run{Event: "demo", ID: "00112233445566778899aabbccddeeff"}
+
+func start(t testing.TB, handler http.Handler) *sdk.Client {
+	listener := httptest.NewServer(handler)
+	t.Cleanup(listener.Close)
+	return sdk.New(sdk.Options{
+		BaseEndpoint: aws.String(listener.URL),
+		Region:       "eu-west-1",
+		Credentials:  credentials.NewStaticCredentialsProvider("local", "local", ""),
+	})
+}
+
+func TestTableKeepsItsItems(t *testing.T) {
+	client := start(t, dynamodb.NewHandler())
+	s := store.New(client, "room", time.Now)
+	if _, err := s.Count(t.Context(), run, 0, 0); err == nil {
+		t.Fatal("counted in a table that does not exist")
+	}
+	// A table that exists is taken as it is.
+	for want := int64(1); want <= 3; want++ {
+		if err := dynamodb.CreateTable(t.Context(), client, "room"); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := s.Count(t.Context(), run, 0, 0); n != want || err != nil {
+			t.Fatalf("count %d, %v; want %d", n, err, want)
+		}
+	}
+}
+
+// TestTablesAppearWhileOthersAreUsed is for the race detector.
+func TestTablesAppearWhileOthersAreUsed(t *testing.T) {
+	client := start(t, dynamodb.NewHandler())
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			table := fmt.Sprint("room-", i)
+			if err := dynamodb.CreateTable(t.Context(), client, table); err != nil {
+				t.Error(err)
+			}
+			s := store.New(client, table, time.Now)
+			if n, err := s.Count(t.Context(), run, 0, 0); n != 1 || err != nil {
+				t.Errorf("%s counted %d, %v", table, n, err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestTableThatTakesItsTime(t *testing.T) {
+	var described atomic.Int64
+	client := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+		switch r.Header.Get("X-Amz-Target") {
+		case dynamodb.Target + "CreateTable":
+			io.WriteString(w, `{"TableDescription":{"TableStatus":"CREATING"}}`)
+		case dynamodb.Target + "DescribeTable":
+			described.Add(1)
+			io.WriteString(w, `{"Table":{"TableStatus":"ACTIVE"}}`)
+		}
+	}))
+	if err := dynamodb.CreateTable(t.Context(), client, "room"); err != nil {
+		t.Fatal(err)
+	}
+	if described.Load() == 0 {
+		t.Error("nobody asked whether the table is there")
+	}
+}
+
+func TestTableThatCannotBeCreated(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	client := start(t, dynamodb.NewHandler())
+	if err := dynamodb.CreateTable(ctx, client, "room"); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want %v", err, context.Canceled)
+	}
+}
+
+// BenchmarkJoin adds visitors to a table that holds some, as a join does: a counter and a visitor.
+func BenchmarkJoin(b *testing.B) {
+	for _, held := range []int{0, 2_000, 10_000} {
+		b.Run(fmt.Sprint("held=", held), func(b *testing.B) {
+			client := start(b, dynamodb.NewHandler())
+			if err := dynamodb.CreateTable(b.Context(), client, "room"); err != nil {
+				b.Fatal(err)
+			}
+			s := store.New(client, "room", time.Now)
+			var joined atomic.Int64
+			join := func() {
+				n := joined.Add(1)
+				shard := int(n % 16)
+				seq, err := s.Count(b.Context(), run, 0, shard)
+				if err == nil {
+					id := room.VisitorID(fmt.Append(nil, n))
+					_, err = s.AddVisitor(b.Context(), run, room.Visitor{ID: id, Shard: shard, Seq: seq, Joined: time.Now()})
+				}
+				if err != nil {
+					b.Error(err)
+				}
+			}
+			for range held {
+				join()
+			}
+			b.ResetTimer()
+			b.SetParallelism(4)
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					join()
+				}
+			})
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "joins/s")
+		})
+	}
+}
