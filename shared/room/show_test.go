@@ -19,10 +19,10 @@ type crowd struct {
 	now      time.Time
 	windows  map[Window]*Tally
 	claims   []time.Time // of visitors who will still come, in no order
-	given    int64   // positions whose turn has come to the visitors' knowledge
+	given    int64       // positions whose turn has come to the visitors' knowledge
 
-	refused  int
-	total    int
+	refused int
+	total   int
 }
 
 func newCrowd(seed uint64, rate int) *crowd {
