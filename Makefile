@@ -10,6 +10,11 @@ BUILD := GOOS=linux GOARCH=arm64 CGO_ENABLED=0 go build -trimpath -buildvcs=fals
 # Go turns cgo off by itself where there is no C compiler, and the race detector needs one.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
+# Every folder of ours: "./..." would also mean the Go templates that the CDK's command line brings
+# along in node_modules.
+FOLDERS := $(filter-out node_modules dist cdk.out,$(patsubst %/,%,$(wildcard */)))
+PACKAGES := $(FOLDERS:%=./%/...)
+
 JS_TESTS := $(wildcard static/test/*.test.mjs cdk/test/*.test.mjs)
 
 .PHONY: test check test-go test-cdk test-js synth build run deploy clean
@@ -19,12 +24,12 @@ JS_TESTS := $(wildcard static/test/*.test.mjs cdk/test/*.test.mjs)
 test: check synth test-cdk test-go test-js
 
 check:
-	@unformatted="$$(gofmt -l .)"; test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }
-	go vet ./...
+	@unformatted="$$(gofmt -l $(FOLDERS))"; test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }
+	go vet $(PACKAGES)
 
 test-go:
 	@test -n "$(RACE)" || echo "No C compiler: the tests run without the race detector."
-	go test $(RACE) $$(go list ./... | grep -v '^waitingroom/cdk')
+	go test $(RACE) $(filter-out ./cdk/...,$(PACKAGES))
 
 # Apart and without the race detector: it would compile the CDK's packages, which take a minute, a
 # second time, and a stack is put together by one goroutine.
