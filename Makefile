@@ -10,9 +10,9 @@ BUILD := GOOS=linux GOARCH=arm64 CGO_ENABLED=0 go build -trimpath -buildvcs=fals
 # Go turns cgo off by itself where there is no C compiler, and the race detector needs one.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
-# Every folder of ours: "./..." would also mean the Go templates that the CDK's command line brings
+# Every folder of ours with Go in it: "./..." would also mean the Go templates that the CDK's command line brings
 # along in node_modules.
-FOLDERS := $(filter-out node_modules dist cdk.out,$(patsubst %/,%,$(wildcard */)))
+FOLDERS := $(filter-out node_modules dist cdk.out static,$(patsubst %/,%,$(wildcard */)))
 PACKAGES := $(FOLDERS:%=./%/...)
 
 JS_TESTS := $(wildcard static/test/*.test.mjs cdk/test/*.test.mjs)
