@@ -217,6 +217,30 @@ func TestCancelledTransactions(t *testing.T) {
 	}
 }
 
+// empty is a table without items that notes how it was read.
+type empty struct {
+	broken
+	consistent []bool
+}
+
+func (e *empty) GetItem(_ context.Context, in *dynamodb.GetItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
+	e.consistent = append(e.consistent, aws.ToBool(in.ConsistentRead))
+	return &dynamodb.GetItemOutput{}, nil
+}
+
+// TestConsistentReads holds that only the number of arrivals may be a little old.
+func TestConsistentReads(t *testing.T) {
+	api := &empty{}
+	s, run, w := store.New(api, "table", time.Now), newRun(t), room.Window{Shape: room.ShapeOf(600)}
+	s.State(t.Context(), run.Event)
+	s.Pacing(t.Context(), run.Event)
+	s.Seal(t.Context(), run, 0)
+	s.Visitor(t.Context(), run, "v")
+	s.Taken(t.Context(), run, w, 0)
+	s.Arrivals(t.Context(), run, 0, 0)
+	wantSame(t, api.consistent, []bool{true, true, true, true, true, false})
+}
+
 // TestAttempts holds which calls the SDK may repeat by itself.
 func TestAttempts(t *testing.T) {
 	var attempts atomic.Int64

@@ -153,8 +153,9 @@ func (v *View) keep(k cohortKey, seal room.Seal) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if len(v.seals) >= maxSeals {
-		for any := range v.seals {
-			delete(v.seals, any)
+		// Any one of them: which seals are asked for next is as random as the visitors.
+		for one := range v.seals {
+			delete(v.seals, one)
 			break
 		}
 	}

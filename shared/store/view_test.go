@@ -174,6 +174,36 @@ func TestViewReadsAgainWhenTheClockGoesBack(t *testing.T) {
 	s.wantReads(t, 4)
 }
 
+// noState is a source whose states have been deleted.
+type noState struct{ store.Source }
+
+func (noState) State(context.Context, string) (room.State, error) {
+	return room.State{}, store.ErrNotFound
+}
+
+func TestViewTellsTheLatestOfTwoAnswers(t *testing.T) {
+	now := noon
+	s, run := newSource(), newRun(t)
+	changing := &struct{ store.Source }{s}
+	v := store.NewView(changing, func() time.Time { return now })
+	_, err := v.State(t.Context(), run.Event)
+	wantError(t, err, store.ErrNotFound)
+
+	// The run begins while the clock is wrong, and is not forgotten when it is right again.
+	s.save(t, run, 1)
+	now = noon.Add(-time.Minute)
+	must(v.State(t.Context(), run.Event))(t)
+	now = noon
+	must(v.State(t.Context(), run.Event))(t)
+
+	// A state that has been deleted is gone for everybody.
+	changing.Source = noState{s}
+	_, err = v.Fresh(t.Context(), run.Event)
+	wantError(t, err, store.ErrNotFound)
+	_, err = v.State(t.Context(), run.Event)
+	wantError(t, err, store.ErrNotFound)
+}
+
 func TestViewOfUnknownEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, run := newSource(), newRun(t)
