@@ -3,12 +3,14 @@ package tick
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
 
 	"waitingroom/shared/names"
+	"waitingroom/shared/pass"
 	"waitingroom/shared/room"
 )
 
@@ -49,4 +51,21 @@ func (l *leader) publish(ctx context.Context, st room.State) error {
 	}
 	l.status = statusMemory{content, l.Monotonic()}
 	return nil
+}
+
+// WellKnown returns the documents by which anybody can check a pass, by the path they are
+// published at.
+func WellKnown(issuer string, key crypto.PublicKey) (map[string][]byte, error) {
+	jwks, err := pass.JWKS(key)
+	if err != nil {
+		return nil, err
+	}
+	discovery, err := pass.Discovery(issuer)
+	if err != nil {
+		return nil, err
+	}
+	return map[string][]byte{
+		strings.TrimPrefix(names.JWKSPath, "/"): jwks,
+		strings.TrimPrefix(names.OIDCPath, "/"): discovery,
+	}, nil
 }

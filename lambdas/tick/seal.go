@@ -3,6 +3,7 @@ package tick
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -69,6 +70,10 @@ func (l *leader) closingDue(ctx context.Context, st room.State) (bool, error) {
 }
 
 func (l *leader) sealCohort(ctx context.Context, st room.State) (room.Seal, error) {
+	drawKey := st.DrawKey(l.Secret)
+	if room.Commit(drawKey) != st.Commit {
+		return room.Seal{}, errors.New("the deployment's secret is not the one that this run was begun with: put it back")
+	}
 	counts := make([]int64, st.Shards)
 	err := l.each(ctx, len(counts), func(ctx context.Context, shard int) (err error) {
 		counts[shard], err = l.Store.SealShard(ctx, st.Run, st.Closing, shard)
@@ -78,7 +83,7 @@ func (l *leader) sealCohort(ctx context.Context, st room.State) (room.Seal, erro
 		return room.Seal{}, fmt.Errorf("seal the shards: %w", err)
 	}
 	seal := room.Seal{Run: st.Run, Cohort: st.Closing, Base: st.Base, Counts: counts,
-		Seed: room.Seed(st.DrawKey(l.Secret), st.Run, st.Closing, counts)}
+		Seed: room.Seed(drawKey, st.Run, st.Closing, counts)}
 	if err := l.Store.PutSeal(ctx, seal); err != nil {
 		return room.Seal{}, fmt.Errorf("store the seal: %w", err)
 	}

@@ -106,6 +106,12 @@ func (t *Ticker) events(ctx context.Context) (map[string]map[string]string, erro
 	t.mu.Lock()
 	known := t.known
 	if err == nil {
+		// An event whose parameters were all deleted goes on with its last good ones.
+		for event := range known {
+			if _, listed := events[event]; !listed {
+				events[event] = nil
+			}
+		}
 		t.known = events
 	}
 	t.mu.Unlock()

@@ -1,0 +1,29 @@
+// Command bootstrap is the join function as Lambda starts it.
+package main
+
+import (
+	"context"
+	"log"
+	"math/rand/v2"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"waitingroom/lambdas/join"
+	"waitingroom/shared/deployment"
+	"waitingroom/shared/store"
+	"waitingroom/shared/ticket"
+)
+
+func main() {
+	d, err := deployment.Load(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	key, err := ticket.NewKey(d.Secret)
+	if err != nil {
+		log.Fatal(err)
+	}
+	joiner := &join.Joiner{Store: d.Store, States: store.NewView(d.Store, time.Now), Pick: rand.IntN, Now: time.Now}
+	lambda.Start(join.NewHandler(joiner, key).Answer(d.Log))
+}
