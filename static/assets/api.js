@@ -5,29 +5,18 @@ const TIMEOUT = 15000; // the functions give up after 10 s
 const LONGEST = 600000; // no answer, however wrong, sends a visitor away for longer
 const PROBLEM = "urn:waiting-room:problem:";
 
-// A Retry-After is in seconds or a date of the server's clock.
-function waitAsked(headers, body, time) {
-  const asked = headers.get("Retry-After") ?? body?.retry_after;
-  if (asked === undefined || asked === "") return 0;
-  const wait = isNaN(asked) ? Date.parse(asked) - (time || Date.now()) : asked * 1000;
-  return wait > 0 ? Math.min(wait, LONGEST) : 0;
-}
-
 export function makeApi(event, fetch) {
   async function call(url, options) {
     try {
       const response = await fetch(url, { signal: AbortSignal.timeout?.(TIMEOUT), ...options });
+      const { status, headers } = response;
       const body = await response.json().catch(() => null);
+      const problem = String(body?.type).replace(PROBLEM, "");
+      const asked = 1000 * (headers.get("Retry-After") ?? body?.retry_after);
+      const retryAfter = asked > 0 ? Math.min(asked, LONGEST) : 0;
       // A cached answer is as old as its Age says.
-      const { headers } = response;
-      const time = Date.parse(headers.get("Date")) + 1000 * (headers.get("Age") ?? 0) || 0;
-      return {
-        status: response.status,
-        body,
-        problem: String(body?.type ?? "").replace(PROBLEM, ""),
-        retryAfter: waitAsked(headers, body, time),
-        time,
-      };
+      const time = Date.parse(headers.get("Date")) + 1000 * headers.get("Age") || 0;
+      return { status, body, problem, retryAfter, time };
     } catch {
       return { status: 0, body: null, problem: "", retryAfter: 0, time: 0 };
     }

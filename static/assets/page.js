@@ -10,8 +10,7 @@ const element = (id) => document.getElementById(id);
 
 // Some screen readers speak again when the same text is written again.
 function setText(id, text) {
-  const node = element(id);
-  if (node.textContent !== text) node.textContent = text;
+  if (element(id).textContent !== text) element(id).textContent = text;
 }
 
 function setShown(id, shown) {
@@ -33,13 +32,12 @@ function showCountdown({ status, now, state }) {
   element("onsale").dateTime = new Date(status.onsale).toISOString();
 }
 
-function showLine({ state, position, ahead, range, status }) {
+function showLine({ state, position, ahead, range }) {
   const shown = position !== null && ["waiting", "paused", "turn", "offline", "busy", "soldout"].includes(state);
   setShown("line", shown);
   setNumber("place", shown ? position : null);
   setNumber("ahead", shown ? ahead : null);
-  setText("wait", !shown ? "" : ahead === 0 && state === "turn" ? "none" : wait(range));
-  if (shown) element("way").value = Math.min(1, status.admitted / position);
+  setText("wait", state === "turn" ? "none" : wait(range));
 }
 
 function showNotices({ status, mine, kept }) {
@@ -53,14 +51,6 @@ function showNotices({ status, mine, kept }) {
   return text;
 }
 
-let announced = "";
-
-function announce(text) {
-  if (text === announced) return;
-  announced = text;
-  element("announce").textContent = text;
-}
-
 function show(view) {
   const words = describe(view);
   document.querySelector("main").dataset.state = view.state;
@@ -72,7 +62,7 @@ function show(view) {
   const message = showNotices(view);
   setShown("join-again", view.state === "expired");
   setShown("enter", view.state === "admitted");
-  announce(`${words.announce} ${message}`.trim());
+  setText("announce", `${words.announce} ${message}`);
 }
 
 // One tab at a time. A frozen tab must not hold up the others for ever; without the lock, tabs ask

@@ -75,7 +75,7 @@ export class Pace {
   }
 }
 
-const EDGES = [0, 1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 360, 480, 720, Infinity];
+const EDGES = [0, 1, 2, 5, 10, 15, 20, 30, 45, 60, 120, 180, 240, 360, 480, Infinity];
 
 // waitRange gives [from, to] in minutes. It keeps the range shown until the estimate is well
 // outside it: a figure that jumps about is trusted less than a wide one.

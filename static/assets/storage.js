@@ -8,8 +8,8 @@ export const storageKey = (event) => `waiting-room:${event}`;
 
 // Others write to storage too, and half a record would wait for ever.
 function isWhole({ run, secret, ticket, cohort, shard, seq }) {
-  return (!secret || (SECRET.test(secret) && Boolean(run))) &&
-    (!ticket || (Boolean(secret) && [cohort, shard, seq].every(Number.isSafeInteger)));
+  return (!secret || (run && SECRET.test(secret))) &&
+    (!ticket || (secret && [cohort, shard, seq].every(Number.isSafeInteger)));
 }
 
 // makeRecord uses the storage that open() returns, which tabs share. A browser may deny it at any
@@ -22,19 +22,18 @@ export function makeRecord(event, open) {
     kept: true,
 
     read() {
-      let text = last;
       try {
         // Someone who clears the storage under an open page does not lose the place.
-        if (record.kept) text = open().getItem(key) ?? last;
+        if (record.kept) last = open().getItem(key) ?? last;
       } catch {
         record.kept = false;
       }
       try {
-        last = isWhole(JSON.parse(text)) ? text : "{}";
+        const mine = JSON.parse(last);
+        return isWhole(mine) ? mine : {};
       } catch {
-        last = "{}";
+        return {};
       }
-      return JSON.parse(last);
     },
 
     write(mine) {
@@ -51,5 +50,5 @@ export function makeRecord(event, open) {
 
 export function makeSecret() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=/g, "");
+  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }

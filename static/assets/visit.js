@@ -7,7 +7,6 @@ import {
 const MINUTE = 60000;
 const FAREWELL = 1200; // to read, or hear announced, that the turn has come
 
-const isInt = (n, least) => Number.isSafeInteger(n) && n >= least;
 const isWeb = (address) => /^https?:\/\//.test(address ?? "");
 
 // Visit asks for the status, joins, finds the place and claims the turn, as room.js rules. It is
@@ -100,15 +99,14 @@ export class Visit {
   }
 
   // Null while the line does not move.
-  #wait(position) {
+  #minutes(position) {
     const speed = this.#pace.perMinute(this.#status.rate);
-    return speed && ((peopleAhead(position, this.#status) + 1) / speed) * MINUTE;
+    return speed && (peopleAhead(position, this.#status) + 1) / speed;
   }
 
   #showRange(position) {
-    const wait = position && this.#status.phase === "open" ? this.#wait(position) : null;
-    this.#range = wait === null ? null : waitRange(wait / MINUTE, this.#range);
-    return this.#range;
+    const minutes = position && this.#status.phase === "open" ? this.#minutes(position) : null;
+    return (this.#range = minutes && waitRange(minutes, this.#range));
   }
 
   #plan() {
@@ -120,11 +118,11 @@ export class Visit {
     // Another tab has met another run: the next poll tells which is right.
     const current = !mine.run || mine.run === status.run;
 
-    if (mine.outcome !== "admitted") this.#entering = false;
-
     const pool = status.phase === "prequeue";
-    this.#want(this.#join, current && !mine.ticket && !mine.outcome && mayJoin(status, now),
-      pool ? () => joinSpread(status.onsale - now, this.#env.random) : () => 0);
+
+    if (mine.outcome !== "admitted") this.#entering = false;
+    this.#want(this.#join, current && !mine.ticket && mayJoin(status, now),
+      () => (pool ? joinSpread(status.onsale - now, this.#env.random) : 0));
     if (!pool && !this.#join.failures && this.#join.due < Infinity) this.#join.due = 0;
     this.#want(this.#place, current && mine.ticket && position === null && status.sealed > mine.cohort);
     this.#want(this.#claim, current && mine.ticket &&
@@ -151,8 +149,7 @@ export class Visit {
     const answer = await api.status();
     const now = (this.#polled = this.#env.now());
     if (answer.status === 404 && !this.#status) {
-      this.#done(this.#poll, now + pollDelay(25000 * 2 ** this.#missing++, random));
-      return;
+      return this.#done(this.#poll, now + pollDelay(25000 * 2 ** this.#missing++, random));
     }
     if (answer.status !== 200) return this.#failed(this.#poll, answer);
     const status = readStatus(answer.body, event);
@@ -179,7 +176,7 @@ export class Visit {
     if (status.phase === "closed" || mine.outcome) return Infinity;
     if (status.phase === "soldout") return 5 * MINUTE;
     if (position === null || isTurn(position, status)) return 0;
-    return this.#wait(position) ?? 2 * MINUTE;
+    return (this.#minutes(position) ?? 2) * MINUTE;
   }
 
   async #joinLine() {
@@ -194,9 +191,8 @@ export class Visit {
     const answer = await api.join(mine.secret);
     if (record.read().secret !== mine.secret) return; // dropped meanwhile
     const { ticket, cohort, shard, seq } = answer.body ?? {};
-    const held = [200, 201].includes(answer.status) && typeof ticket === "string" &&
-      isInt(cohort, 0) && isInt(shard, 0) && isInt(seq, 1);
-    if (held) {
+    if ([200, 201].includes(answer.status) && typeof ticket === "string" &&
+      [cohort, shard, seq].every(Number.isSafeInteger)) {
       record.write({ ...mine, ticket, cohort, shard, seq });
       return this.#done(this.#join);
     }

@@ -7,20 +7,18 @@ export const at = (time) => moment.format(time);
 export function countdown(milliseconds) {
   const all = Math.max(0, Math.ceil(milliseconds / 1000));
   const two = (n) => String(n).padStart(2, "0");
-  const [days, hours, minutes] = [Math.floor(all / 86400), Math.floor(all / 3600) % 24, Math.floor(all / 60) % 60];
-  const clock = `${days || hours ? `${two(hours)}:` : ""}${two(minutes)}:${two(all % 60)}`;
-  return days ? `${days} ${days === 1 ? "day" : "days"} ${clock}` : clock;
+  const days = Math.floor(all / 86400);
+  const clock = [all / 3600 % 24, all / 60 % 60, all % 60].map(Math.floor).map(two).join(":");
+  return days ? `${days} d ${clock}` : clock;
 }
-
-const hours = (minutes) => String(minutes / 60).replace(/^0\.5$/, "½").replace(".5", "½");
 
 // range is one of waitRange.
 export function wait(range) {
   if (!range) return "not known yet";
   const [from, to] = range;
   if (to === 1) return "less than a minute";
-  if (to === Infinity) return `more than ${hours(from)} hours`;
-  return from < 60 ? `${from} to ${to} minutes` : `${hours(from)} to ${hours(to)} hours`;
+  if (to === Infinity) return `more than ${from / 60} hours`;
+  return from < 60 ? `${from} to ${to} minutes` : `${from / 60} to ${to / 60} hours`;
 }
 
 // pickMessage chooses [language, text] for languages, best first: the same tag, the same language,
@@ -37,17 +35,20 @@ export function pickMessage(messages, languages) {
 }
 
 const GONE = {
-  "turn-expired": ["Your turn has passed", "It was kept for you for a while and nobody claimed it."],
-  "pass-expired": ["Your time in the shop is over", "The pass you were given is not valid any more."],
-  refused: ["Your place could not be found", "The waiting room did not accept your ticket."],
+  "turn-expired": "Your turn has passed",
+  "pass-expired": "Your time in the shop is over",
+  refused: "Your place could not be found",
 };
+
+const TRYING = "The page keeps trying. You do not need to reload.";
+const kept = ({ mine }) => (mine.ticket ? "You keep your place. " : "");
 
 const SAY = {
   loading: () => ["Waiting room", "One moment, please."],
   unknown: () => ["This event is not known yet",
-    "Please check the address. If it is right, just wait: the page keeps looking."],
+    "Please check the address. If it is right, keep this page open."],
   scheduled: ({ status }) => ["The sale has not started yet",
-    `The waiting room opens on ${at(status.prequeue)}. Keep this page open and it lets you in by itself.`],
+    `The waiting room opens on ${at(status.prequeue)}. Keep this page open: it lets you in by itself.`],
   "prequeue-joining": () => ["Letting you in",
     "There is no hurry: everyone who is here before the sale starts has the same chance."],
   "waiting-sale": () => ["You are in the waiting room",
@@ -59,23 +60,13 @@ const SAY = {
     ? "The shop is full for a moment. You keep your turn and go in as soon as there is room."
     : "Taking you to the shop."],
   admitted: () => ["You have been let in", "If you left the shop, you can go back to it."],
-  expired: ({ mine }) => {
-    const [heading, why] = GONE[mine.outcome] ?? GONE.refused;
-    return [heading, `${why} You can join again at the end of the line.`];
-  },
-  paused: ({ mine }) => ["The line is paused", mine.ticket
-    ? "You keep your place. The page goes on by itself."
-    : "Keep this page open. It goes on by itself."],
-  soldout: ({ mine }) => ["Sold out", mine.ticket
-    ? "You keep your place. Should anything come back, the line goes on by itself."
-    : "Should anything come back, this page lets you in by itself."],
+  expired: ({ mine }) => [GONE[mine.outcome] ?? GONE.refused, "You can join again at the end of the line."],
+  paused: (view) => ["The line is paused", `${kept(view)}It goes on by itself.`],
+  soldout: (view) => ["Sold out", `${kept(view)}Should anything come back, the line goes on by itself.`],
   closed: () => ["The sale is over", "Thank you for coming."],
-  offline: ({ mine }) => ["No connection", trying(mine)],
-  busy: ({ mine }) => ["The waiting room is very busy", trying(mine)],
+  offline: (view) => ["No connection", kept(view) + TRYING],
+  busy: (view) => ["The waiting room is very busy", kept(view) + TRYING],
 };
-
-const trying = (mine) => (mine.ticket ? "You keep your place. " : "") +
-  "The page keeps trying. You do not need to reload.";
 
 // describe gives a view's words. What is announced holds no number that ticks, so that it changes
 // when something has happened and not with every poll.

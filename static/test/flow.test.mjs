@@ -429,7 +429,7 @@ test("a busy room is joined as soon as it says, and no sooner", async () => {
   assert.equal(tab.view.state, "placing");
 });
 
-for (const body of ["{}", "[]", "null", '{"ticket":"t","cohort":0,"shard":0,"seq":0}', '{"ticket":7,"cohort":0,"shard":0,"seq":1}']) {
+for (const body of ["{}", "[]", "null", '{"ticket":"t","cohort":0,"shard":0,"seq":"1"}', '{"ticket":7,"cohort":0,"shard":0,"seq":1}']) {
   test(`an answer to a join that cannot be read is asked for again: ${body}`, async () => {
     const tab = open();
     tab.room.set({ phase: "open" });
