@@ -52,7 +52,7 @@ class Room {
     const operation = url.split("/")[1] === "v1" ? url.split("/").at(-1) : url.split("/")[1];
     const body = options.body && JSON.parse(options.body);
     this.asked.push({ operation, url, body, at: this.clock.time });
-    return this.broken[operation]?.(body) ?? this[operation](body);
+    return this.broken[operation]?.(body) ?? this[operation === "status" ? "current" : operation](body);
   };
 
   answer(status, body, headers = {}) {
@@ -63,12 +63,8 @@ class Room {
     return this.answer(status, { type: TYPE + type }, headers);
   }
 
-  statusNow() {
-    return { ...this.status, time: new Date(START + this.clock.time).toISOString() };
-  }
-
-  status_() {
-    return this.answer(200, this.statusNow());
+  current() {
+    return this.answer(200, { ...this.status, time: new Date(START + this.clock.time).toISOString() });
   }
 
   seals() {
@@ -89,8 +85,6 @@ class Room {
     return this.asked.filter((call) => call.operation === operation).length;
   }
 }
-// `status` is the document, so the operation of that name is found under another.
-const operations = { status: "status_" };
 
 class Storage {
   items = new Map();
@@ -104,15 +98,9 @@ function open({ clock = new Clock(), room, storage = new Storage(), random = () 
   room ??= new Room(clock);
   const tab = { clock, room, storage, went: [], states: [], view: null };
   const id = {};
-  const fetch = async (url, options) => {
-    const operation = url.split("/")[1];
-    if (operation !== "status") return room.fetch(url, options);
-    room.asked.push({ operation, url, at: clock.time });
-    return room.broken.status?.() ?? room[operations.status]();
-  };
   tab.visit = new Visit({
     event: "demo",
-    api: makeApi("demo", fetch),
+    api: makeApi("demo", room.fetch),
     record: makeRecord("demo", openStorage),
     random,
     now: () => clock.time,
@@ -144,7 +132,7 @@ async function inLine(changes) {
 }
 
 test("from countdown to the shop", async () => {
-  const { visit, clock, room, states, went, ...tab } = Object.assign(open(), {});
+  const { visit, clock, room, states, went, storage } = open();
   const view = () => states.at(-1);
   await visit.step();
   assert.equal(view(), "scheduled");
@@ -182,7 +170,7 @@ test("from countdown to the shop", async () => {
 
   await clock.advance(600);
   assert.equal(went.length, 1, "nobody is sent away twice without asking");
-  assert.equal(tab.storage.getItem(storageKey("demo")).includes("waitingroom_pass"), false);
+  assert.equal(storage.getItem(storageKey("demo")).includes("waitingroom_pass"), false);
 });
 
 test("someone who comes after the on-sale joins at once", async () => {

@@ -1,0 +1,9 @@
+// Package static is the visitor's page: index.html and what it loads from assets.
+package static
+
+import "embed"
+
+// Files holds index.html and the folder assets.
+//
+//go:embed index.html assets
+var Files embed.FS
