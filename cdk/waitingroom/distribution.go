@@ -26,13 +26,6 @@ const (
 	apiPrefix       = "/v1/"          // of every path of names.Routes
 )
 
-// Cache headers of the page's objects. Browsers ask again for the document each time, and CloudFront
-// answers from its cache for at least a second; the modules may be a minute old.
-const (
-	pageCacheControl  = "no-cache"
-	assetCacheControl = "public, max-age=60"
-)
-
 // uncachedErrors are the statuses that CloudFront would otherwise keep for ten seconds: long enough
 // for a whole crowd to be told that a status which tick has just published does not exist.
 var uncachedErrors = []float64{400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504}
@@ -160,7 +153,7 @@ func (r *Room) addPage(folder string) {
 	deploy := func(id, cacheControl string, exclude, include []string) {
 		awss3deployment.NewBucketDeployment(r.Construct, jsii.String(id), &awss3deployment.BucketDeploymentProps{
 			Sources: &[]awss3deployment.ISource{awss3deployment.Source_Asset(&folder, &awss3assets.AssetOptions{
-				Exclude: jsii.Strings("test", "test/**", "package.json"),
+				Exclude: jsii.Strings("test", "test/**", "package.json", "*.go"),
 			})},
 			DestinationBucket: r.Page,
 			CacheControl:      &[]awss3deployment.CacheControl{awss3deployment.CacheControl_FromString(&cacheControl)},
@@ -169,6 +162,6 @@ func (r *Room) addPage(folder string) {
 			Prune:             jsii.Bool(false),
 		})
 	}
-	deploy("PageDocument", pageCacheControl, []string{"*"}, []string{"index.html"})
-	deploy("PageAssets", assetCacheControl, []string{"index.html"}, nil)
+	deploy("PageDocument", names.PageCacheControl, []string{"*"}, []string{"index.html"})
+	deploy("PageAssets", names.AssetCacheControl, []string{"index.html"}, nil)
 }

@@ -1,0 +1,54 @@
+// Command local runs the whole waiting room on one machine: the page, the API, status and seals,
+// tick, a demo shop, a DynamoDB-compatible engine and Parameter Store, all in one process. The
+// functions' handlers are those that run in Lambda and they speak to the stores through the AWS
+// SDK; only the endpoints differ.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Exit statuses.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run serves until ctx ends and returns the exit status. What went wrong is one line.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	options, err := parseOptions(args, stdout)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "local: %v (see -help)\n", err)
+		return exitUsage
+	}
+	room, err := Start(ctx, options, slog.New(slog.NewTextHandler(stderr, nil)))
+	if err != nil {
+		fmt.Fprintf(stderr, "local: %v\n", err)
+		return exitFailed
+	}
+	fmt.Fprint(stdout, room.Welcome())
+	<-ctx.Done()
+	fmt.Fprintln(stdout, "stopping")
+	if err := room.Close(); err != nil {
+		fmt.Fprintf(stderr, "local: %v\n", err)
+		return exitFailed
+	}
+	return 0
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"waitingroom/shared/room"
+	"waitingroom/shared/settings"
+)
+
+// Options are the command's flags.
+type Options struct {
+	Listen           string // of the page, the API and the shop
+	AWSListen        string // of DynamoDB and Parameter Store
+	Event            string
+	OnSale           time.Time
+	Rate             int    // visitors per minute
+	DynamoDBEndpoint string // empty: the engine in this process
+	Secret           string // empty: drawn anew at every start
+}
+
+func parseOptions(args []string, help io.Writer) (Options, error) {
+	return parseOptionsAt(args, help, time.Now())
+}
+
+// parseOptionsAt reads the flags; now is what a duration in -onsale counts from.
+func parseOptionsAt(args []string, help io.Writer, now time.Time) (Options, error) {
+	var o Options
+	var onsale string
+	flags := flag.NewFlagSet("local", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&o.Listen, "listen", "127.0.0.1:8080", "`address` of the page at /<event>, the API at /v1 and the shop at /shop")
+	flags.StringVar(&o.AWSListen, "aws-listen", "127.0.0.1:8081", "`address` that speaks DynamoDB and Parameter Store")
+	flags.StringVar(&o.Event, "event", "demo", "`name` of the event on sale")
+	flags.StringVar(&onsale, "onsale", "30s", "when the sale opens: a `time` from now, or RFC 3339 with offset")
+	flags.IntVar(&o.Rate, "rate", 60, "visitors per `minute` that the shop can bear, 1 to 60000")
+	flags.StringVar(&o.DynamoDBEndpoint, "dynamodb-endpoint", "", "`address` of another engine, such as DynamoDB Local")
+	flags.StringVar(&o.Secret, "secret", "", "`text` of 32 or more characters that keys are derived from; with the same one and -dynamodb-endpoint, places outlive a restart")
+	err := flags.Parse(args)
+	switch {
+	case err == flag.ErrHelp:
+		fmt.Fprintln(help, "go run ./local runs the whole waiting room on this machine.")
+		flags.SetOutput(help)
+		flags.PrintDefaults()
+		return o, err
+	case err != nil:
+		return o, err
+	case flags.NArg() > 0:
+		return o, fmt.Errorf("unexpected argument %q: flags only", flags.Arg(0))
+	}
+	return o, o.check(onsale, now)
+}
+
+func (o *Options) check(onsale string, now time.Time) error {
+	if err := settings.CheckEvent(o.Event); err != nil {
+		return fmt.Errorf("-event: %w", err)
+	}
+	if o.Rate < 1 || o.Rate > room.MaxRate {
+		return fmt.Errorf("-rate: %d is not a whole number of visitors per minute between 1 and %d", o.Rate, room.MaxRate)
+	}
+	var err error
+	if o.OnSale, err = parseOnSale(onsale, now); err != nil {
+		return err
+	}
+	if err := checkAddress("-listen", o.Listen); err != nil {
+		return err
+	}
+	if err := checkAddress("-aws-listen", o.AWSListen); err != nil {
+		return err
+	}
+	if o.Secret != "" && len(o.Secret) < 32 {
+		return fmt.Errorf("-secret: %d characters are too few, give at least 32", len(o.Secret))
+	}
+	if o.DynamoDBEndpoint == "" {
+		return nil
+	}
+	if u, err := url.Parse(o.DynamoDBEndpoint); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return fmt.Errorf("-dynamodb-endpoint: %q is not an address such as http://127.0.0.1:8000", o.DynamoDBEndpoint)
+	}
+	return nil
+}
+
+// parseOnSale rounds to whole seconds, which is what Parameter Store is given.
+func parseOnSale(text string, now time.Time) (time.Time, error) {
+	if d, err := time.ParseDuration(text); err == nil {
+		return now.Add(d).Round(time.Second), nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return t, fmt.Errorf("-onsale: %q is neither a time from now such as 30s nor RFC 3339 with offset such as 2026-11-21T10:00:00Z", text)
+	}
+	return t, nil
+}
+
+func checkAddress(name, address string) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("%s: %q is not an address such as 127.0.0.1:8080", name, address)
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 || strings.ContainsAny(host, " /") {
+		return fmt.Errorf("%s: %q is not an address such as 127.0.0.1:8080", name, address)
+	}
+	return nil
+}

@@ -1,0 +1,267 @@
+package main
+
+import (
+	"context"
+	crypto "crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	awsdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"waitingroom/lambdas/admit"
+	"waitingroom/lambdas/join"
+	"waitingroom/lambdas/place"
+	"waitingroom/lambdas/tick"
+	"waitingroom/local/dynamodb"
+	"waitingroom/local/parameterstore"
+	"waitingroom/local/shop"
+	"waitingroom/shared/names"
+	"waitingroom/shared/publish"
+	"waitingroom/shared/settings"
+	"waitingroom/shared/store"
+	"waitingroom/shared/ticket"
+)
+
+const (
+	// region is the one that requests are signed for. Nothing here checks it.
+	region = "eu-west-1"
+	// tickEvery is how often EventBridge Scheduler starts tick in production.
+	tickEvery = time.Minute
+	// closeLimit is how long requests under way and the lease's hand-over may take at the end.
+	closeLimit = 10 * time.Second
+)
+
+// Room is a running waiting room. Close it.
+type Room struct {
+	options   Options
+	address   string // of the page, without a trailing slash
+	awsAddr   string // of DynamoDB and Parameter Store
+	parameter *parameterstore.Store
+	servers   []*http.Server
+	documents *publish.Folder
+	folder    string
+	stopTick  context.CancelFunc
+	running   sync.WaitGroup
+}
+
+// Start starts everything and returns when visitors can come. ctx bounds the start only.
+func Start(ctx context.Context, o Options, log *slog.Logger) (*Room, error) {
+	r := &Room{options: o, parameter: parameterstore.New(time.Now), stopTick: func() {}}
+	if err := r.start(ctx, log); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+func (r *Room) start(ctx context.Context, log *slog.Logger) error {
+	o := r.options
+	page, err := listen(o.Listen)
+	if err != nil {
+		return fmt.Errorf("-listen: %w", err)
+	}
+	r.address = "http://" + reachable(page)
+	aws, err := listen(o.AWSListen)
+	if err != nil {
+		return errors.Join(fmt.Errorf("-aws-listen: %w", err), page.Close())
+	}
+	r.awsAddr = "http://" + reachable(aws)
+
+	// The functions reach the stores over HTTP, so those have to listen first.
+	r.serve(aws, awsHandler(r.parameter, o.DynamoDBEndpoint == ""))
+	if err := r.setParameters(); err != nil {
+		return errors.Join(err, page.Close())
+	}
+	site, ticker, err := r.wire(ctx, log)
+	if err != nil {
+		return errors.Join(err, page.Close())
+	}
+	r.serve(page, site)
+	tickCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	r.stopTick = stop
+	r.running.Go(func() { r.schedule(tickCtx, tick.NewHandler(ticker), log) })
+	return nil
+}
+
+// wire builds the functions as their programs do, and the site in front of them.
+func (r *Room) wire(ctx context.Context, log *slog.Logger) (http.Handler, *tick.Ticker, error) {
+	secret, table := r.secretAndTable()
+	client := awsdynamodb.NewFromConfig(r.config(), func(options *awsdynamodb.Options) {
+		if r.options.DynamoDBEndpoint != "" {
+			options.BaseEndpoint = &r.options.DynamoDBEndpoint
+		}
+	})
+	if err := dynamodb.CreateTable(ctx, client, table); err != nil {
+		return nil, nil, err
+	}
+	kept := store.New(client, table, time.Now)
+	view := store.NewView(kept, time.Now)
+	tickets, err := ticket.NewKey(secret)
+	if err != nil {
+		return nil, nil, err
+	}
+	passKey, err := rsa.GenerateKey(crypto.Reader, 2048)
+	if err != nil {
+		return nil, nil, err
+	}
+	signers, err := admit.NewSigners(passKey, secret)
+	if err != nil {
+		return nil, nil, err
+	}
+	wellKnown, err := tick.WellKnown(r.address, passKey.Public())
+	if err != nil {
+		return nil, nil, err
+	}
+	parameters, err := settings.NewReader(ssm.NewFromConfig(r.config()), names.ParameterPath, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	if r.folder, err = os.MkdirTemp("", "waiting-room-"); err != nil {
+		return nil, nil, err
+	}
+	if r.documents, err = publish.NewFolder(r.folder); err != nil {
+		return nil, nil, err
+	}
+	checkout, err := shop.New(shop.Options{Room: r.address, Address: r.address + shop.Path, Event: r.options.Event, Logger: log})
+	if err != nil {
+		return nil, nil, err
+	}
+	functions := map[string]function{
+		names.FunctionJoin: join.NewHandler(&join.Joiner{Store: kept, States: view, Pick: rand.IntN, Now: time.Now}, tickets).Answer(log),
+		names.FunctionAdmit: admit.NewHandler(&admit.Admitter{
+			Store: kept, Line: view, Tickets: tickets, Signers: signers,
+			Issuer: r.address, Pick: rand.IntN, Random: crypto.Reader, Now: time.Now,
+		}).Answer(log),
+		names.FunctionPlace: place.NewHandler(view, tickets).Answer(log),
+	}
+	started := time.Now()
+	ticker := &tick.Ticker{
+		Store: kept, Parameters: parameters, Publisher: r.documents,
+		Secret: secret, Random: crypto.Reader,
+		Now: time.Now, Monotonic: func() time.Duration { return time.Since(started) },
+		Parallel: 16, WellKnown: wellKnown, Log: log,
+	}
+	return newSite(functions, r.documents, checkout), ticker, nil
+}
+
+// config is the AWS configuration of a machine without an account.
+func (r *Room) config() aws.Config {
+	return aws.Config{
+		Region:       region,
+		Credentials:  credentials.NewStaticCredentialsProvider("local", "local", ""),
+		BaseEndpoint: &r.awsAddr,
+		HTTPClient: awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+			// One process is all environments at once, each of which would have a connection of its own.
+			t.MaxIdleConns, t.MaxIdleConnsPerHost = 512, 512
+		}),
+	}
+}
+
+// secretAndTable returns a table of its own for a secret that was drawn now: a run cannot go on
+// under another secret than it was begun with.
+func (r *Room) secretAndTable() (secret []byte, table string) {
+	if r.options.Secret != "" {
+		return []byte(r.options.Secret), "waiting-room"
+	}
+	return []byte(crypto.Text() + crypto.Text()), "waiting-room-" + crypto.Text()
+}
+
+// setParameters sets the event up as a promoter would.
+func (r *Room) setParameters() error {
+	path := names.ParameterPath + r.options.Event + "/"
+	for name, value := range map[string]string{
+		settings.OnSale: r.options.OnSale.UTC().Format(time.RFC3339),
+		settings.Rate:   strconv.Itoa(r.options.Rate),
+		settings.Target: r.address + shop.Path,
+	} {
+		if err := r.parameter.Put(path+name, value); err != nil {
+			return fmt.Errorf("set %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (r *Room) serve(l net.Listener, h http.Handler) {
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
+	r.servers = append(r.servers, server)
+	r.running.Go(func() { server.Serve(l) }) // it only ever ends by Close
+}
+
+// schedule starts tick as EventBridge Scheduler does, once a minute, each invocation beside those
+// that are still alive.
+func (r *Room) schedule(ctx context.Context, invoke func(context.Context, json.RawMessage) error, log *slog.Logger) {
+	ticker := time.NewTicker(tickEvery)
+	defer ticker.Stop()
+	for {
+		r.running.Go(func() {
+			if err := invoke(ctx, nil); err != nil && ctx.Err() == nil {
+				log.Error("tick failed", "error", err)
+			}
+		})
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// Welcome says where everything is and how to change it.
+func (r *Room) Welcome() string {
+	return fmt.Sprintf(`The waiting room is open: %[1]s/%[2]s
+The sale opens at %[3]s and lets %[4]d visitors a minute into the shop at %[1]s%[5]s
+Be the promoter, for example:
+  AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION=%[6]s \
+  aws ssm put-parameter --endpoint-url %[7]s --name %[8]s%[2]s/rate --value 600 --type String --overwrite
+Stop it with Ctrl-C.
+`, r.address, r.options.Event, r.options.OnSale.Format(time.RFC3339), r.options.Rate, shop.Path, region, r.awsAddr, names.ParameterPath)
+}
+
+// Close stops tick first, which hands its lease over, and then the servers that it needs for that.
+func (r *Room) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
+	defer cancel()
+	r.stopTick()
+	var errs []error
+	for i := len(r.servers) - 1; i >= 0; i-- {
+		errs = append(errs, r.servers[i].Shutdown(ctx))
+	}
+	r.running.Wait()
+	if r.documents != nil {
+		errs = append(errs, r.documents.Close())
+	}
+	if r.folder != "" {
+		errs = append(errs, os.RemoveAll(r.folder))
+	}
+	return errors.Join(errs...)
+}
+
+func listen(address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s, is another one running? %w", address, err)
+	}
+	return l, nil
+}
+
+// reachable is an address by which this machine reaches the listener.
+func reachable(l net.Listener) string {
+	address := l.Addr().(*net.TCPAddr)
+	if address.IP.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(address.Port))
+	}
+	return address.String()
+}

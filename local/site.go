@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"net/http"
+	"strings"
+
+	"waitingroom/local/dynamodb"
+	"waitingroom/local/parameterstore"
+	"waitingroom/local/shop"
+	"waitingroom/shared/httpapi"
+	"waitingroom/shared/names"
+	"waitingroom/shared/settings"
+	"waitingroom/static"
+)
+
+// maxBody is the largest body that API Gateway takes, in bytes.
+const maxBody = 10 << 20
+
+// function is a Lambda function behind the API.
+type function func(context.Context, httpapi.Request) (httpapi.Response, error)
+
+// newSite is what CloudFront is in production: it sends each address to where it belongs.
+func newSite(functions map[string]function, documents, checkout http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle(names.StatusPrefix, documents)
+	mux.Handle(names.SealsPrefix, documents)
+	mux.Handle(names.JWKSPath, documents)
+	mux.Handle(names.OIDCPath, documents)
+	mux.Handle(names.AssetsPrefix, asset(http.FileServerFS(static.Files)))
+	mux.Handle(shop.Path, checkout)
+	mux.Handle(shop.Path+"/", checkout)
+	mux.Handle("/v1/", newGateway(functions))
+	mux.HandleFunc("/{event}", page)
+	return mux
+}
+
+// page answers at every address that can be an event's.
+func page(w http.ResponseWriter, r *http.Request) {
+	if settings.CheckEvent(r.PathValue("event")) != nil {
+		http.NotFound(w, r)
+		return
+	}
+	setHeaders(w.Header(), names.PageHeaders())
+	w.Header().Set("Cache-Control", names.PageCacheControl)
+	document, err := fs.ReadFile(static.Files, "index.html")
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Write(document)
+}
+
+func asset(files http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/") {
+			http.NotFound(w, r) // the CDN lists no folders
+			return
+		}
+		setHeaders(w.Header(), names.PageHeaders())
+		w.Header().Set("Cache-Control", names.AssetCacheControl)
+		files.ServeHTTP(w, r)
+	})
+}
+
+func setHeaders(h http.Header, values map[string]string) {
+	for name, value := range values {
+		h.Set(name, value)
+	}
+}
+
+// newGateway is what API Gateway is in production: it knows the routes and hands each request to
+// its function as a proxy event.
+func newGateway(functions map[string]function) http.Handler {
+	mux := http.NewServeMux()
+	for _, route := range names.Routes() {
+		call := proxy(route, functions[route.Function])
+		mux.Handle(route.Method+" "+route.Path, call)
+		mux.HandleFunc(route.Path, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Allow", route.Method)
+			answer(w, httpapi.MethodNotAllowed.Response())
+		})
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { answer(w, httpapi.NotFound.Response()) })
+	return mux
+}
+
+func proxy(route names.Route, call function) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		if err != nil {
+			answer(w, httpapi.TooLarge.Response())
+			return
+		}
+		headers := map[string]string{}
+		for name := range r.Header {
+			headers[name] = r.Header.Get(name)
+		}
+		response, err := call(r.Context(), httpapi.Request{
+			Resource: route.Path, Path: r.URL.Path, HTTPMethod: r.Method, Headers: headers,
+			PathParameters: map[string]string{names.EventParameter: r.PathValue(names.EventParameter)},
+			Body:           string(body),
+		})
+		if err != nil {
+			// Answer has turned every error into a document, so this is one that cannot be.
+			response = httpapi.Internal.Response()
+		}
+		answer(w, response)
+	})
+}
+
+func answer(w http.ResponseWriter, response httpapi.Response) {
+	setHeaders(w.Header(), response.Headers)
+	w.WriteHeader(response.StatusCode)
+	io.WriteString(w, response.Body)
+}
+
+// awsHandler speaks to the AWS SDK and command line: Parameter Store, and DynamoDB if the engine
+// in this process is used.
+func awsHandler(parameters *parameterstore.Store, engine bool) http.Handler {
+	var tables http.Handler
+	if engine {
+		tables = dynamodb.NewHandler()
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		target := r.Header.Get("X-Amz-Target")
+		switch {
+		case tables != nil && strings.HasPrefix(target, dynamodb.Target):
+			tables.ServeHTTP(w, r)
+		default:
+			parameters.ServeHTTP(w, r)
+		}
+	})
+}
