@@ -50,6 +50,7 @@ type Room struct {
 	options   Options
 	address   string // of the page, without a trailing slash
 	awsAddr   string // of DynamoDB and Parameter Store
+	table     string
 	parameter *parameterstore.Store
 	servers   []*http.Server
 	documents *publish.Folder
@@ -98,16 +99,17 @@ func (r *Room) start(ctx context.Context, log *slog.Logger) error {
 
 // wire builds the functions as their programs do, and the site in front of them.
 func (r *Room) wire(ctx context.Context, log *slog.Logger) (http.Handler, *tick.Ticker, error) {
-	secret, table := r.secretAndTable()
+	var secret []byte
+	secret, r.table = r.secretAndTable()
 	client := awsdynamodb.NewFromConfig(r.config(), func(options *awsdynamodb.Options) {
 		if r.options.DynamoDBEndpoint != "" {
 			options.BaseEndpoint = &r.options.DynamoDBEndpoint
 		}
 	})
-	if err := dynamodb.CreateTable(ctx, client, table); err != nil {
+	if err := dynamodb.CreateTable(ctx, client, r.table); err != nil {
 		return nil, nil, err
 	}
-	kept := store.New(client, table, time.Now)
+	kept := store.New(client, r.table, time.Now)
 	view := store.NewView(kept, time.Now)
 	tickets, err := ticket.NewKey(secret)
 	if err != nil {
