@@ -1,0 +1,203 @@
+package room
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestDue(t *testing.T) {
+	second := func(s float64) time.Time { return noon.Add(time.Duration(s * float64(time.Second))) }
+	raised := Cap{Rate: 60}.Set(600, noon) // from ten seconds past noon in windows of a second
+	for _, c := range []struct {
+		name    string
+		cap     Cap
+		counted time.Time
+		now     time.Time
+		from    time.Time
+		windows int
+	}{
+		{"nothing has settled yet", Cap{Rate: 600}, second(0), second(2.999), second(0), 0},
+		{"the second before the last two", Cap{Rate: 600}, second(0), second(3), second(0), 1},
+		{"several at once", Cap{Rate: 600}, second(0), second(7.5), second(0), 5},
+		{"ten seconds have not settled", Cap{Rate: 60}, second(0), second(11.999), second(0), 0},
+		{"ten seconds have settled", Cap{Rate: 60}, second(0), second(12), second(0), 1},
+		{"never before: twenty seconds back", Cap{Rate: 600}, time.Time{}, second(2), second(-20), 20},
+		{"never before, long windows: two back", Cap{Rate: 60}, time.Time{}, second(2), second(-20), 2},
+		{"after an outage: twenty seconds back", Cap{Rate: 600}, second(-3600), second(2), second(-20), 20},
+		{"across a change of length", raised, second(0), second(15), second(0), 1 + 3},
+		{"up to a change of length", raised, second(0), second(12.5), second(0), 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			due := Show{Counted: c.counted}.Due(c.cap, c.now)
+			if len(due) != c.windows {
+				t.Fatalf("%d windows are due, want %d: %v", len(due), c.windows, due)
+			}
+			for at := c.from; len(due) > 0; due = due[1:] {
+				if !due[0].Start().Equal(at) {
+					t.Fatalf("window %s begins at %v, want %v", due[0], due[0].Start(), at)
+				}
+				at = due[0].End()
+			}
+		})
+	}
+}
+
+// A step a second, or nearly, tallies every window once, in the shape that it was counted in,
+// whatever the promoter does to the rate every now and then.
+func TestEveryWindowIsTalliedOnce(t *testing.T) {
+	rates := []int{1, 60, 600, 15_000, 60_000}
+	for seed := range uint64(60) {
+		rng := rand.New(rand.NewPCG(seed, 20))
+		s := openSale(rates[rng.IntN(len(rates))], 1<<40)
+		next, changed, shapes := time.Time{}, s.now, map[time.Time]Shape{}
+		for range 300 {
+			d := time.Duration(500+rng.IntN(1500)) * time.Millisecond
+			if s.now.Sub(changed) > 30*time.Second && rng.IntN(5) == 0 {
+				s.settings.Rate, changed = rates[rng.IntN(len(rates))], s.now
+			}
+			for at := s.now; at.Before(s.now.Add(d)); at = at.Add(100 * time.Millisecond) {
+				_, shape := s.Cap.At(at)
+				shapes[shape.WindowAt(at).Start()] = shape
+			}
+			var tallies []Tally
+			for _, w := range s.pacing.Show.Due(s.Cap, s.now.Add(d)) {
+				if !next.IsZero() && !w.Start().Equal(next) {
+					t.Fatalf("seed %d: after %v comes window %s, which begins at %v", seed, next, w, w.Start())
+				}
+				if shape, ok := shapes[w.Start()]; ok && shape != w.Shape {
+					t.Fatalf("seed %d: the window at %v was counted in %v and tallied in %v", seed, w.Start(), shape, w.Shape)
+				}
+				next, tallies = w.End(), append(tallies, Tally{Window: w})
+			}
+			if s.step(d, tallies...); len(tallies) > 0 && !s.pacing.Show.Counted.Equal(next) {
+				t.Fatalf("seed %d: windows up to %v are noted as tallied, not up to %v", seed, s.pacing.Show.Counted, next)
+			}
+			if behind := s.now.Sub(next); !next.IsZero() && behind > settle+20*time.Second {
+				t.Fatalf("seed %d: at %v windows are tallied up to %v", seed, s.now, next)
+			}
+		}
+	}
+}
+
+// tallied is what is known after windows that took n visitors each.
+func tallied(rate, windows int, n int64) Show {
+	s := Show{Served: 1}
+	w := ShapeOf(rate).WindowAt(noon)
+	for range windows {
+		s = s.tally(Cap{Rate: rate}, []Tally{{w, n, w.End()}})
+		w = w.Next()
+	}
+	return s
+}
+
+func TestMeasuredRate(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		rate, windows int
+		n, want       int64
+	}{
+		{"nothing tallied", 600, 0, 0, 0},
+		{"one window says nothing yet", 600, 1, 10, 0},
+		{"the first seconds are not blown up", 600, 3, 10, 2 * 10 * 6},
+		{"half a minute", 600, 31, 10, 600},
+		{"a minute", 600, 61, 10, 600},
+		{"only the last minute is kept", 600, 1000, 10, 600},
+		{"long windows", 60, 7, 10, 60},
+		{"long windows for an hour", 60, 360, 7, 42},
+		{"nobody comes", 600, 100, 0, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := tallied(c.rate, c.windows, c.n)
+			if got := s.Rate(); got != c.want {
+				t.Errorf("%d a minute, want %d", got, c.want)
+			}
+			if len(s.Recent) > 61 {
+				t.Errorf("%d windows are kept", len(s.Recent))
+			}
+		})
+	}
+	t.Run("what was a minute ago is forgotten", func(t *testing.T) {
+		s := tallied(600, 120, 10)
+		w := ShapeOf(600).WindowAt(s.Counted)
+		for range 60 {
+			s = s.tally(Cap{Rate: 600}, []Tally{{Window: w}})
+			w = w.Next()
+		}
+		if got := s.Rate(); got != 0 {
+			t.Errorf("%d a minute after a minute without admissions", got)
+		}
+	})
+	t.Run("across a change of length", func(t *testing.T) {
+		c := Cap{Rate: 60}.Set(1200, noon)
+		s := Show{}
+		for at := noon.Add(-time.Minute); at.Before(noon.Add(20 * time.Second)); {
+			rate, shape := c.At(at)
+			w := shape.WindowAt(at)
+			s = s.tally(c, []Tally{{w, w.Limit(rate), w.End()}})
+			at = w.End()
+		}
+		// The last minute was 50 s at one a second and ten at twenty.
+		if got := s.Rate(); got != 50+200 {
+			t.Errorf("%d a minute, want 250", got)
+		}
+	})
+}
+
+func TestShareOfTurnsClaimed(t *testing.T) {
+	for _, c := range []struct {
+		turns, claims, want float64
+	}{{0, 0, 1}, {0.5, 0, 1}, {10, 0, 0}, {10, 4, 0.4}, {10, 10, 1}, {10, 30, 1}, {0, 5, 1}} {
+		if got := (Show{Turns: c.turns, Claims: c.claims}).Share(); got != c.want {
+			t.Errorf("%v of %v turns claimed give %v, want %v", c.claims, c.turns, got, c.want)
+		}
+	}
+}
+
+func TestBoostIsBounded(t *testing.T) {
+	for seed := range uint64(5000) {
+		rng := rand.New(rand.NewPCG(seed, 21))
+		s := Show{Turns: rng.Float64() * 100, Claims: rng.Float64() * 100, Waiting: rng.Float64() * 1e4}
+		if rng.IntN(4) == 0 {
+			s.Claims = 0
+		}
+		if rng.IntN(2) == 0 {
+			s.Waiting = 0
+		}
+		perSecond := float64(1+rng.IntN(MaxRate)) / 60
+		if got := s.boost(perSecond); !(got >= minBoost && got <= maxBoost) {
+			t.Fatalf("seed %d: %+v moves the pointer %f times as fast", seed, s, got)
+		}
+	}
+	if got := (Show{Turns: 100, Claims: 0}).boost(10); got != maxBoost {
+		t.Errorf("when nobody comes the pointer moves %f times as fast, want %f", got, maxBoost)
+	}
+}
+
+// Visitors whom a full window sent away come again and are one claim all the same.
+func TestWaitingVisitorsAreCountedOnce(t *testing.T) {
+	w := ShapeOf(600).WindowAt(noon)
+	half := w.Start().Add(w.Length / 2)
+	s := Show{Served: 1}.tally(Cap{Rate: 600}, []Tally{{w, 10, half}})
+	if s.Claims != 18 || s.Waiting != 8 || s.Served != 10.0/18 {
+		t.Fatalf("after a window that was full half-way: %+v", s)
+	}
+	claims := s.Claims
+	s = s.tally(Cap{Rate: 600}, []Tally{{w.Next(), 8, w.Next().End()}})
+	if s.Claims >= claims || s.Waiting != 0 || s.Served != 1 {
+		t.Errorf("eight who were sent away came again: %+v, after %f claims", s, claims)
+	}
+}
+
+func TestShowIsNotChangedInPlace(t *testing.T) {
+	s := tallied(600, 61, 10).turn(5, noon).turn(6, noon.Add(time.Second))
+	recent, fresh := slices.Clone(s.Recent), slices.Clone(s.Fresh)
+	w := ShapeOf(600).WindowAt(s.Counted)
+	for range 3 {
+		s.tally(Cap{Rate: 600}, []Tally{{w, 1, w.Start()}, {w.Next(), 2, w.End()}}).turn(7, w.End())
+	}
+	if !slices.Equal(s.Recent, recent) || !slices.Equal(s.Fresh, fresh) {
+		t.Error("a tally that may have to be made again has changed what it began with")
+	}
+}
