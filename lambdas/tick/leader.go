@@ -37,6 +37,7 @@ type leader struct {
 	// What follows belongs to the one who leads. held is the fence of the state that pacing goes
 	// with; if the state in the store has another, pacing is read again.
 	held     room.Fence
+	tried    int64 // the highest version that this owner has tried to write
 	pacing   room.Pacing
 	pacedAt  time.Duration // when pacing was last stored
 	raw      map[string]string
@@ -124,7 +125,8 @@ func (l *leader) readSettings(ctx context.Context, st room.State) error {
 
 // check parses the parameters as far as the run still lets them change.
 func (l *leader) check(ctx context.Context, st room.State) settings.Result {
-	raw := maps.Clone(l.raw)
+	raw := map[string]string{}
+	maps.Copy(raw, l.raw)
 	var late []settings.Rejection
 	if st.Frozen() && st.Phase != room.Closed {
 		inForce := st.OnSale.Format(time.RFC3339Nano)
@@ -203,9 +205,12 @@ func (l *leader) lead(ctx context.Context, st room.State) (outcome, error) {
 var errLost = errors.New("the lease is lost")
 
 // save stores next over the state that is held, with the pacing when that is due, and gives next
-// its new version. A lost answer is resolved by owner and version: nobody else writes this owner.
+// its new version. A lost answer is resolved by owner and version, which no other write has.
 func (l *leader) save(ctx context.Context, next *room.State, pacing room.Pacing) error {
-	next.Version = l.held.Version + 1
+	// A version is tried once: an earlier write that was given up may still arrive, and must not pass
+	// for this one.
+	l.tried = max(l.held.Version, l.tried) + 1
+	next.Version = l.tried
 	due := l.pacedAt == 0 || next.Owner == "" || l.Monotonic()-l.pacedAt >= pacingEvery
 	var err error
 	if due {

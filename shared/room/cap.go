@@ -97,9 +97,14 @@ func (c Cap) At(now time.Time) (rate int, shape Shape) {
 	return c.Rate, ShapeOf(c.Rate)
 }
 
-// Set returns the cap after the promoter changed the rate at now.
+// Set returns the cap after the promoter changed the rate at now. Where nothing changed, it brings
+// back a change of shape that a leader with a wrong clock put off for long.
 func (c Cap) Set(rate int, now time.Time) Cap {
+	soonest := now.Add(switchAhead).Truncate(switchEvery).Add(switchEvery).UTC()
 	if rate == c.Rate {
+		if c.Before != 0 && c.Switch.After(soonest.Add(switchEvery)) {
+			c.Switch = soonest
+		}
 		return c
 	}
 	_, shape := c.At(now)
@@ -111,11 +116,7 @@ func (c Cap) Set(rate int, now time.Time) Cap {
 	if pending {
 		before = c.Before
 	}
-	at := now.Add(switchAhead).Truncate(switchEvery).Add(switchEvery)
-	if pending && at.Before(c.Switch) {
-		at = c.Switch
-	}
-	return Cap{Rate: rate, Before: before, Switch: at.UTC()}
+	return Cap{Rate: rate, Before: before, Switch: soonest}
 }
 
 // NextOpening returns when a visitor who found the window of now full should ask again: the start

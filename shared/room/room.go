@@ -100,7 +100,7 @@ type State struct {
 }
 
 // Fence is the lease under which the state is written. A write succeeds only over the owner and
-// version that its writer read; the version grows by one with every write and never restarts.
+// version that its writer read; the version grows with every write and never restarts.
 type Fence struct {
 	Owner   string // empty when the lease has been handed over
 	Version int64

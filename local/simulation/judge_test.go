@@ -1,0 +1,321 @@
+package simulation
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"hash"
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"waitingroom/lambdas/tick"
+	"waitingroom/shared/room"
+)
+
+// number is what a counter gave out.
+type number struct {
+	run    string
+	cohort int64
+	shard  int
+	seq    int64
+}
+
+// joined is a join that was answered with 200 or 201.
+type joined struct {
+	visitor string
+	began   time.Duration // when the visitor asked
+	number
+}
+
+// sealing is when a cohort's closing was decided and when it was done.
+type sealing struct{ began, ended time.Duration }
+
+// judge sees every effect at the moment at which it happens and holds it against the invariants.
+// Its methods are called under the world's lock.
+type judge struct {
+	w        *world
+	added    map[number]time.Duration
+	joins    []joined
+	sealings map[string]map[int64]sealing // by run and cohort
+	runs     []room.Run
+	slots    map[room.Window]int64 // admissions by run and window
+	rates    []int
+	passes   map[string]room.Pass
+	over     map[string]bool // runs that were over when a status said so
+	trace    hash.Hash       // of everything in order: equal seeds give equal traces
+	events   int
+}
+
+func newJudge(w *world) *judge {
+	return &judge{w: w, added: map[number]time.Duration{}, sealings: map[string]map[int64]sealing{},
+		slots: map[room.Window]int64{}, passes: map[string]room.Pass{}, over: map[string]bool{}, trace: sha256.New()}
+}
+
+func (j *judge) fail(format string, args ...any) {
+	j.w.t.Errorf("seed %d, at %v: %s", j.w.seed, j.w.elapsed(), fmt.Sprintf(format, args...))
+}
+
+func (j *judge) note(format string, args ...any) {
+	j.events++
+	fmt.Fprintf(j.trace, "%d "+format+"\n", append([]any{j.w.elapsed()}, args...)...)
+}
+
+// saved sees every version of the state.
+func (j *judge) saved(before, next room.State) {
+	j.note("save %+v", next)
+	if next.Version <= before.Version {
+		j.fail("version %d follows %d", next.Version, before.Version)
+	}
+	if next.ID != before.ID {
+		if before.ID != "" && !before.Over() {
+			j.fail("run %s was replaced before it was over", before.ID)
+		}
+		j.runs = append(j.runs, next.Run)
+		j.sealings[next.ID] = map[int64]sealing{}
+		before = room.State{Run: next.Run, Closing: room.NoCohort, Shards: next.Shards, Commit: next.Commit}
+	}
+	if before.Phase == room.Closed && next.Phase != room.Closed {
+		j.fail("a closed run is %s again", next.Phase)
+	}
+	if next.Shards != before.Shards || next.Commit != before.Commit {
+		j.fail("shards or commitment changed within a run")
+	}
+	j.pointer(before, next)
+	j.sealing(before, next)
+}
+
+// pointer holds that the pointers only go forward, stay in the line, and that no step lets more
+// than two seconds' worth through at once, whatever happened before it.
+func (j *judge) pointer(before, next room.State) {
+	if next.Admitted < before.Admitted || next.Expired < before.Expired || next.Base < before.Base {
+		j.fail("a pointer went back: %+v after %+v", next, before)
+	}
+	if next.Admitted > next.Base || next.Expired > next.Admitted {
+		j.fail("a pointer left the line: expired %d, admitted %d, line %d", next.Expired, next.Admitted, next.Base)
+	}
+	// Twice the rate is the most that no-shows are compensated by; a fraction may be carried.
+	most := 2*2*float64(slices.Max(append(j.rates, 0)))/60 + 1
+	if moved := float64(next.Admitted - before.Admitted); moved > most {
+		j.fail("one step let %v through, more than %v", moved, most)
+	}
+	if next.Admitted > before.Admitted && next.Phase != room.Open {
+		j.fail("the pointer moved while %s", next.Phase)
+	}
+}
+
+func (j *judge) sealing(before, next room.State) {
+	closings := j.sealings[next.ID]
+	if next.Closing != room.NoCohort && next.Closing != before.Closing {
+		if _, again := closings[next.Closing]; again || next.Closing != next.Cohort {
+			j.fail("closing of cohort %d was decided again or out of order", next.Closing)
+		}
+		closings[next.Closing] = sealing{began: j.w.elapsed(), ended: math.MaxInt64}
+	}
+	if next.Cohort == before.Cohort {
+		return
+	}
+	s, decided := closings[before.Cohort]
+	if next.Cohort != before.Cohort+1 || !decided {
+		j.fail("cohort %d follows %d without a decision", next.Cohort, before.Cohort)
+	}
+	s.ended = j.w.elapsed()
+	closings[before.Cohort] = s
+}
+
+func (j *judge) counted(n number) {
+	j.note("count %v", n)
+	if _, again := j.added[n]; again {
+		j.fail("number %v was given out twice", n)
+	}
+	j.added[n] = j.w.elapsed()
+}
+
+func (j *judge) sealed(seal room.Seal, err error) {
+	j.note("seal %d %v %v", seal.Cohort, seal.Counts, err)
+	if err != nil {
+		j.fail("cohort %d was sealed twice, differently: %v", seal.Cohort, err)
+	}
+}
+
+// taken holds the cap: no window holds more than the highest rate that was ever set allows.
+func (j *judge) taken(run room.Run, w room.Window, at time.Time) {
+	j.note("slot %v %v", w, at)
+	if start := w.Start(); at.Before(start) || !at.Before(w.End()) {
+		j.fail("an admission at %v was counted in the window of %v", at, start)
+	}
+	key := w
+	key.Parts = 0 // however it is split
+	j.slots[key]++
+	var limit int64
+	for _, rate := range j.rates {
+		if room.ShapeOf(rate).Length == w.Length {
+			limit = max(limit, w.Limit(rate))
+		}
+	}
+	if j.slots[key] > limit {
+		j.fail("window %v holds %d admissions, more than %d", w, j.slots[key], limit)
+	}
+}
+
+func (j *judge) granted(run room.Run, visitor string, pass room.Pass) {
+	j.note("admit %s %v", visitor, pass)
+	if before, ok := j.passes[run.ID+visitor]; ok && before != pass {
+		j.fail("visitor %s has two passes", visitor)
+	}
+	j.passes[run.ID+visitor] = pass
+	var taken int64
+	for _, n := range j.slots {
+		taken += n
+	}
+	if int64(len(j.passes)) > taken {
+		j.fail("%d visitors were admitted and %d counted", len(j.passes), taken)
+	}
+}
+
+// published holds the order of publication: a status counts only seals that browsers can read,
+// and carries only what is stored.
+func (j *judge) published(path string, body []byte) {
+	j.note("publish %s %s", path, body)
+	if path != tick.StatusPath(event) {
+		if old, again := j.w.documents[path]; again && string(old) != string(body) {
+			j.fail("%s was published twice, differently", path)
+		}
+		return
+	}
+	var status room.Status
+	if err := json.Unmarshal(body, &status); err != nil {
+		j.fail("status: %v", err)
+		return
+	}
+	state, err := j.w.memory.State(context.Background(), event)
+	if err != nil || status.Version > state.Version {
+		j.fail("status %d was published before it was stored", status.Version)
+	}
+	for c := range status.Sealed {
+		if _, ok := j.w.documents[tick.SealPath(room.Run{Event: event, ID: status.Run}, c)]; !ok {
+			j.fail("status counts cohort %d, whose seal is not published", c)
+		}
+	}
+	if status.DrawKey == "" {
+		return
+	}
+	j.over[status.Run] = true
+	if status.Run == state.ID && !state.Over() {
+		j.fail("the draw key was published while places were still given out")
+	}
+	key, err := hex.DecodeString(status.DrawKey)
+	if err != nil || len(key) != 32 || room.Commit([32]byte(key)) != status.Commit {
+		j.fail("the draw key does not open the commitment")
+	}
+}
+
+// answered sees every join that a visitor was told of.
+func (j *judge) answered(a joined) {
+	j.note("joined %+v", a)
+	if _, ok := j.added[a.number]; !ok {
+		j.fail("visitor %s was told a number that nobody counted: %v", a.visitor, a.number)
+	}
+	for _, other := range j.joins {
+		if other.run == a.run && other.visitor == a.visitor && other.number != a.number {
+			j.fail("visitor %s was told two places: %v and %v", a.visitor, other.number, a.number)
+		}
+	}
+	j.joins = append(j.joins, a)
+}
+
+// verdict holds what must be true of run in the end, when it is over and everything has landed.
+func (j *judge) verdict(run room.Run) {
+	drawKey := run.DrawKey(j.w.secret)
+	var seals []room.Seal
+	base := int64(0)
+	for c := range int64(len(j.sealings[run.ID])) {
+		seal, err := j.w.memory.Seal(context.Background(), run, c)
+		if err != nil {
+			j.fail("cohort %d: %v", c, err)
+			return
+		}
+		if seal.Base != base || seal.Seed != room.Seed(drawKey, run, c, seal.Counts) {
+			j.fail("cohort %d: base %d after %d places, or a wrong seed", c, seal.Base, base)
+		}
+		document, _ := json.Marshal(seal.Document())
+		if string(j.w.documents[tick.SealPath(run, c)]) != string(document) {
+			j.fail("cohort %d is published otherwise than it is stored", c)
+		}
+		base += seal.Size()
+		seals = append(seals, seal)
+	}
+	j.bijective(seals)
+	positions := j.places(run, seals)
+	j.inOrder(run, positions)
+}
+
+// bijective holds the second invariant: positions within a cohort are base+1 … base+size.
+func (j *judge) bijective(seals []room.Seal) {
+	for _, seal := range seals {
+		seen := map[int64]bool{}
+		for shard, n := range seal.Counts {
+			for seq := range n {
+				position, err := seal.Position(shard, seq+1)
+				if err != nil || position <= seal.Base || position > seal.Base+seal.Size() || seen[position] {
+					j.fail("cohort %d: shard %d, number %d is at %d: %v", seal.Cohort, shard, seq+1, position, err)
+				}
+				seen[position] = true
+			}
+		}
+	}
+}
+
+// places holds the first and the fourth invariant: everybody who was told so has a place, and
+// nobody else has the same.
+func (j *judge) places(run room.Run, seals []room.Seal) map[string]int64 {
+	positions, owners := map[string]int64{}, map[int64]string{}
+	for _, a := range j.joins {
+		if a.run != run.ID {
+			continue
+		}
+		if a.cohort >= int64(len(seals)) {
+			j.fail("visitor %s lost a place: cohort %d was never sealed", a.visitor, a.cohort)
+			continue
+		}
+		position, err := seals[a.cohort].Position(a.shard, a.seq)
+		if err != nil {
+			j.fail("visitor %s lost a place: %v lies outside %v", a.visitor, a.number, seals[a.cohort].Counts)
+			continue
+		}
+		if other, taken := owners[position]; taken && other != a.visitor {
+			j.fail("visitors %s and %s are both at %d", other, a.visitor, position)
+		}
+		owners[position], positions[a.visitor] = a.visitor, position
+	}
+	return positions
+}
+
+// inOrder holds the third invariant for every sealing: whoever was counted before it began is
+// never behind anybody who asked after it had ended.
+func (j *judge) inOrder(run room.Run, positions map[string]int64) {
+	for c, s := range j.sealings[run.ID] {
+		last, first := int64(0), int64(math.MaxInt64)
+		for _, a := range j.joins {
+			if a.run != run.ID {
+				continue
+			}
+			if j.added[a.number] < s.began {
+				last = max(last, positions[a.visitor])
+			}
+			if a.began > s.ended && j.added[a.number] > s.ended {
+				first = min(first, positions[a.visitor])
+			}
+		}
+		if last > first {
+			j.fail("cohort %d: %d was counted before its sealing and %d joined after it", c, last, first)
+		}
+	}
+}
+
+func (j *judge) sum() string {
+	return strconv.Itoa(j.events) + ":" + hex.EncodeToString(j.trace.Sum(nil))
+}

@@ -1,0 +1,282 @@
+package simulation
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"waitingroom/lambdas/admit"
+	"waitingroom/lambdas/join"
+	"waitingroom/lambdas/tick"
+	"waitingroom/shared/httpapi"
+	"waitingroom/shared/names"
+	"waitingroom/shared/pass"
+	"waitingroom/shared/room"
+	"waitingroom/shared/store"
+	"waitingroom/shared/ticket"
+)
+
+// environment is one of the places where Lambda runs join and admit, with what it remembers. It
+// answers one request at a time.
+type environment struct {
+	*process
+	busy        bool
+	join, admit func(context.Context, httpapi.Request) (httpapi.Response, error)
+}
+
+// environment returns an idle environment, a new one if all are busy. The caller is given it busy.
+func (w *world) environment(pick func(n int) int) *environment {
+	w.mu.Lock()
+	var idle []*environment
+	for _, e := range w.environments {
+		if !e.busy {
+			idle = append(idle, e)
+		}
+	}
+	if len(idle) > 0 {
+		e := idle[pick(len(idle))]
+		e.busy = true
+		w.mu.Unlock()
+		return e
+	}
+	w.mu.Unlock()
+	e := w.newEnvironment(w.process())
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.environments = append(w.environments, e)
+	return e
+}
+
+func (w *world) leave(e *environment) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	e.busy = false
+}
+
+func (w *world) newEnvironment(p *process) *environment {
+	key, err := ticket.NewKey(w.secret)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	signer, err := pass.NewHS256(pass.HMACKey(w.secret))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	view := store.NewView(faulty{w}, p.now)
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	return &environment{
+		process: p, busy: true,
+		join: join.NewHandler(&join.Joiner{Store: faulty{w}, States: view, Pick: p.pick, Now: p.now}, key).Answer(log),
+		admit: admit.NewHandler(&admit.Admitter{
+			Store: faulty{w}, Line: view, Tickets: key, Signers: map[string]admit.Signer{pass.RS256: signer, pass.HS256: signer},
+			Issuer: "https://room.example", Pick: p.pick, Random: p, Now: p.now,
+		}).Answer(log),
+	}
+}
+
+// visitor behaves as the page does, with a few habits that the page does not have.
+type visitor struct {
+	*process
+	arrives   time.Duration
+	absent    bool // never claims the turn
+	forgetful bool // asks to join again with the same secret
+	copies    int  // how many calls at once show the ticket
+
+	secret []byte
+	ticket string
+	run    string
+	place  number
+
+	outcome string // of the claim: admitted, expired, over; empty if it never ended
+	pass    string
+}
+
+// live is a visit until it ends or ctx does.
+func (v *visitor) live(ctx context.Context) {
+	if !v.sleep(ctx, v.arrives) || !v.joins(ctx) {
+		return
+	}
+	if v.forgetful && !v.joins(ctx) {
+		return
+	}
+	if !v.absent {
+		v.waits(ctx)
+	}
+}
+
+func (v *visitor) joins(ctx context.Context) bool {
+	body, _ := json.Marshal(map[string]string{"secret": base64.RawURLEncoding.EncodeToString(v.secret)})
+	for {
+		began := v.w.elapsed()
+		status, answer := v.post(ctx, func(e *environment) lambda { return e.join }, body)
+		switch status {
+		case http.StatusOK, http.StatusCreated:
+			var a join.Answer
+			if err := json.Unmarshal(answer.Body, &a); err != nil {
+				v.w.t.Error(err)
+			}
+			v.told(a, began)
+			return true
+		case http.StatusGone:
+			return false
+		}
+		if !v.backOff(ctx, answer) {
+			return false
+		}
+	}
+}
+
+func (v *visitor) told(a join.Answer, began time.Duration) {
+	key, _ := ticket.NewKey(v.w.secret)
+	t, err := key.Open(a.Ticket)
+	if err != nil || t.Visitor != room.VisitorID(v.secret) || t.Cohort != a.Cohort || t.Shard != a.Shard || t.Seq != a.Seq {
+		v.w.t.Errorf("seed %d: the ticket does not say what the answer says: %+v, %v", v.w.seed, t, err)
+	}
+	v.ticket, v.run, v.place = a.Ticket, t.Run, number{t.Run, a.Cohort, a.Shard, a.Seq}
+	v.w.mu.Lock()
+	defer v.w.mu.Unlock()
+	v.w.judge.answered(joined{t.Visitor, began, v.place})
+}
+
+// waits polls until the turn has come and claims it.
+func (v *visitor) waits(ctx context.Context) {
+	var version int64
+	for v.sleep(ctx, v.between(500*time.Millisecond, 2*time.Second)) {
+		body, ok := v.w.document(tick.StatusPath(event))
+		if !ok {
+			continue
+		}
+		var status room.Status
+		if err := json.Unmarshal(body, &status); err != nil || status.Run != v.run {
+			v.outcome = "another run"
+			return
+		}
+		if status.Version < version {
+			continue // a late writer: the page does not go back
+		}
+		version = status.Version
+		if status.Phase == room.Closed {
+			v.outcome = "over"
+			return
+		}
+		if position, known := v.position(status); known && position <= status.Admitted && v.claims(ctx) {
+			return
+		}
+	}
+}
+
+func (v *visitor) position(status room.Status) (int64, bool) {
+	if v.place.cohort >= status.Sealed {
+		return 0, false
+	}
+	body, ok := v.w.document(tick.SealPath(room.Run{Event: event, ID: v.run}, v.place.cohort))
+	if !ok {
+		return 0, false
+	}
+	var d room.SealDocument
+	if err := json.Unmarshal(body, &d); err != nil {
+		v.w.t.Error(err)
+	}
+	seal, err := v.w.memory.Seal(context.Background(), room.Run{Event: event, ID: v.run}, v.place.cohort)
+	if err != nil {
+		v.w.t.Error(err)
+	}
+	position, err := seal.Position(v.place.shard, v.place.seq)
+	if err != nil {
+		v.w.t.Error(err)
+	}
+	return position, true
+}
+
+// claims shows the ticket, copies of it at once, and reports whether the visit has ended.
+func (v *visitor) claims(ctx context.Context) bool {
+	body, _ := json.Marshal(map[string]string{"ticket": v.ticket})
+	answers := make(chan reply, v.copies)
+	for i := range v.copies {
+		other := v.process
+		if i > 0 {
+			other = v.w.process()
+		}
+		v.w.flying.Go(func() {
+			caller := *v
+			caller.process = other
+			caller.sleep(ctx, 0) // so that the copies are called in an order that the seed decides
+			status, r := caller.post(ctx, func(e *environment) lambda { return e.admit }, body)
+			r.Status = status
+			answers <- r
+		})
+	}
+	var last reply
+	for range v.copies {
+		r := <-answers
+		switch r.Status {
+		case http.StatusOK:
+			var a admit.Admitted
+			if err := json.Unmarshal(r.Body, &a); err != nil || v.pass != "" && v.pass != a.Pass {
+				v.w.t.Errorf("seed %d: two passes for one visitor: %v", v.w.seed, err)
+			}
+			v.pass, v.outcome = a.Pass, "admitted"
+		case http.StatusGone:
+			if v.outcome == "" {
+				v.outcome = "gone: " + string(r.Body)
+			}
+		case http.StatusAccepted, http.StatusTooManyRequests, http.StatusServiceUnavailable, 0:
+		default:
+			v.w.t.Errorf("seed %d: admit answered %d: %s", v.w.seed, r.Status, r.Body)
+		}
+		if r.Status != 0 {
+			last = r
+		}
+	}
+	if v.outcome == "" {
+		v.backOff(ctx, last)
+		return false
+	}
+	// Sold out may end; everything else is the end of the visit.
+	if v.pass == "" && strings.Contains(v.outcome, "sold-out") {
+		v.outcome = ""
+		return false
+	}
+	return true
+}
+
+type lambda func(context.Context, httpapi.Request) (httpapi.Response, error)
+
+type reply struct {
+	Status     int
+	Body       []byte
+	RetryAfter time.Duration
+}
+
+// post calls a function in one of its environments. Status 0 is an answer that was lost on its
+// way to the visitor.
+func (v *visitor) post(ctx context.Context, function func(*environment) lambda, body []byte) (int, reply) {
+	e := v.w.environment(v.pick)
+	defer v.w.leave(e)
+	ctx, cancel := context.WithTimeout(v.context(ctx), 10*time.Second)
+	defer cancel()
+	response, err := function(e)(ctx, httpapi.Request{
+		PathParameters: map[string]string{names.EventParameter: event}, Body: string(body),
+	})
+	if err != nil {
+		v.w.t.Error(err)
+	}
+	v.w.mu.Lock()
+	lost := v.w.faults.lost
+	v.w.mu.Unlock()
+	if ctx.Err() != nil || v.chance(lost) {
+		return 0, reply{}
+	}
+	seconds, _ := strconv.Atoi(response.Headers["Retry-After"])
+	return response.StatusCode, reply{response.StatusCode, []byte(response.Body), time.Duration(seconds) * time.Second}
+}
+
+func (v *visitor) backOff(ctx context.Context, r reply) bool {
+	return v.sleep(ctx, r.RetryAfter+v.between(0, time.Second))
+}
