@@ -19,21 +19,6 @@ const MaxTarget = 1000
 // converted, because shops compare the pass's aud with the name that browsers send.
 var hostName = regexp.MustCompile(`^[a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])?(\.[a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])?)*$`)
 
-// Origin is the scheme, host and port of a target, as browsers write an origin: lower case, and
-// without the port that the scheme implies. It is the aud of passes to the shop. It is empty if
-// the target is not one that Parse lets through.
-func Origin(target string) string {
-	u, err := parseTarget(target)
-	if err != nil {
-		return ""
-	}
-	host := strings.ToLower(u.Host)
-	if port := u.Port(); u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
-		host = strings.TrimSuffix(host, ":"+port)
-	}
-	return u.Scheme + "://" + host
-}
-
 // parseTarget never quotes the text in its errors: it may hold a password or a pass.
 func parseTarget(text string) (*url.URL, error) {
 	if len(text) > MaxTarget {
