@@ -1,6 +1,7 @@
 package admit_test
 
 import (
+	"context"
 	"crypto"
 	"encoding/base64"
 	"encoding/json"
@@ -288,6 +289,31 @@ func TestReplayedAtOnce(t *testing.T) {
 			wantSame(t, admitted(t, s.claim(t, s.tickets[1])), pass)
 		}
 	}
+}
+
+// late is a store whose visitors were read a moment ago.
+type late struct {
+	*faults
+	meanwhile func()
+}
+
+func (l late) Visitor(ctx context.Context, run room.Run, id string) (room.Visitor, error) {
+	v, err := l.faults.Visitor(ctx, run, id)
+	l.meanwhile()
+	return v, err
+}
+
+// Two calls at once, in two environments: the one that comes second finds the visitor admitted.
+func TestAdmittedMeanwhile(t *testing.T) {
+	s := newSale(t, 8)
+	var first admit.Admitted
+	s.admitter.Store = late{s.faults, func() {
+		s.admitter.Store = s.faults
+		first = admitted(t, s.claim(t, s.tickets[1]))
+	}}
+	second := admitted(t, s.claim(t, s.tickets[1]))
+	wantSame(t, second, first)
+	wantSame(t, s.taken(t, 600), 1)
 }
 
 // fillWindow lets visitors in until the window is full.
