@@ -180,6 +180,16 @@ func TestSetWhileAChangeIsPending(t *testing.T) {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
 	})
+	t.Run("put off by a clock that was ten minutes ahead", func(t *testing.T) {
+		ahead := Cap{Rate: 60}.Set(1000, noon.Add(10*time.Minute))
+		want := Cap{Rate: 1000, Before: 60, Switch: noon.Add(10 * time.Second)}
+		if got := ahead.Set(1000, noon); got != want {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+		if got := pending.Set(1000, noon.Add(9*time.Second)); got != pending {
+			t.Errorf("a change that is not late became %+v", got)
+		}
+	})
 	t.Run("the zero cap admits nobody and takes any rate at once", func(t *testing.T) {
 		var none Cap
 		if rate, shape := none.At(noon); shape.WindowAt(noon).Limit(rate) != 0 {

@@ -90,6 +90,11 @@ func TestPhases(t *testing.T) {
 			{-hour, nil, Scheduled, ErrNotOpenYet, nil},
 			{-50 * min, onSaleAt(-55 * min), Open, nil, nil},
 		},
+		"a clock that goes back does not end the sale": {
+			{0, nil, Open, nil, nil},
+			{-10 * min, nil, Open, nil, nil},
+			{-hour, control(ForcePaused), Paused, nil, nil},
+		},
 		"a clock that goes back does not close the pre-queue": {
 			{-25 * min, nil, PreQueue, nil, nil},
 			{-35 * min, nil, PreQueue, nil, nil},

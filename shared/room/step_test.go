@@ -142,7 +142,7 @@ func TestPointerWaitsForTheLine(t *testing.T) {
 			t.Fatalf("%d admitted of %d", s.Admitted, s.Base)
 		}
 	}
-	if s.Admitted != 50 || s.Carry >= 1 {
+	if s.Admitted != 50 || s.Carry != 0 {
 		t.Fatalf("%d of 50 admitted, %f carried", s.Admitted, s.Carry)
 	}
 	s.State = s.BeginClosing(noon).FinishClosing(1_000_000)
@@ -416,6 +416,66 @@ func brokenPromise(before State, after sale, d time.Duration) string {
 		return fmt.Sprintf("%d checkpoints are kept", len(after.pacing.Checkpoints))
 	}
 	return ""
+}
+
+// A step that could not be stored is made again from what was held, and neither outcome may change
+// the other.
+func TestStepsFromOneBeginning(t *testing.T) {
+	s := openSale(6000, 1<<40)
+	step := func(n int64) sale {
+		next := *s
+		var tallies []Tally
+		for _, w := range s.pacing.Show.Due(s.Cap, s.now.Add(time.Second)) {
+			tallies = append(tallies, Tally{w, n, w.End()})
+		}
+		next.step(time.Second, tallies...)
+		return next
+	}
+	for i := range 200 {
+		first := step(1)
+		known := copyPacing(first.pacing)
+		second := step(90)
+		if !samePacing(first.pacing, known) {
+			t.Fatalf("step %d made again changed what came of it the first time", i)
+		}
+		*s = second
+	}
+}
+
+// A leader that dies takes the last checkpoints with it. Turns then last a little longer, and none
+// that has expired comes back.
+func TestLosingTheLatestPacing(t *testing.T) {
+	for seed := range uint64(40) {
+		rng := rand.New(rand.NewPCG(seed, 14))
+		s := openSale(600, 1<<40)
+		s.settings.ClaimWindow = time.Minute
+		for range 10 {
+			s.step(time.Second)
+		}
+		stored := s.pacing
+		admitted := map[time.Duration]int64{} // by the state's clock
+		for i := range 300 {
+			if i%int(CheckpointEvery/time.Second) == 0 {
+				stored = s.pacing
+			}
+			if rng.IntN(20) == 0 {
+				s.pacing = stored
+			}
+			before := s.Expired
+			s.step(time.Second)
+			admitted[s.Clock] = s.Admitted
+			if s.Expired < before || s.Expired > s.Admitted {
+				t.Fatalf("seed %d: %d expired, then %d of %d", seed, before, s.Expired, s.Admitted)
+			}
+			latest := s.Clock - s.settings.ClaimWindow
+			if young := admitted[latest+time.Second]; young > 0 && s.Expired >= young {
+				t.Fatalf("seed %d: %d expired before their time", seed, s.Expired-young+1)
+			}
+			if old := admitted[latest-2*CheckpointEvery-time.Second]; s.Expired < old {
+				t.Fatalf("seed %d: %d turns still last", seed, old-s.Expired)
+			}
+		}
+	}
 }
 
 func TestWait(t *testing.T) {
