@@ -34,13 +34,21 @@ func newSite(functions map[string]function, documents, checkout http.Handler) ht
 	mux.Handle(shop.Path+"/", checkout)
 	mux.Handle("/v1/", newGateway(functions))
 	mux.HandleFunc("/{event}", page)
+	mux.HandleFunc("/", notFound)
 	return mux
+}
+
+// notFound answers for what is missing: it may be there a second later, so nobody may keep it.
+func notFound(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusNotFound)
+	io.WriteString(w, "404 page not found\n")
 }
 
 // page answers at every address that can be an event's.
 func page(w http.ResponseWriter, r *http.Request) {
 	if settings.CheckEvent(r.PathValue("event")) != nil {
-		http.NotFound(w, r)
+		notFound(w, r)
 		return
 	}
 	setHeaders(w.Header(), names.PageHeaders())
@@ -56,8 +64,9 @@ func page(w http.ResponseWriter, r *http.Request) {
 
 func asset(files http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "/") {
-			http.NotFound(w, r) // the CDN lists no folders
+		info, err := fs.Stat(static.Files, strings.TrimPrefix(r.URL.Path, "/"))
+		if err != nil || info.IsDir() { // the CDN lists no folders
+			notFound(w, r)
 			return
 		}
 		setHeaders(w.Header(), names.PageHeaders())
