@@ -38,11 +38,16 @@ type opened struct {
 	log      *journal
 }
 
-// open starts a room on ports of its own. The test fails if the room logs an error or does not
-// close as it should.
 func open(t *testing.T, onSale time.Time, rate int) *opened {
 	t.Helper()
-	o := Options{Listen: "127.0.0.1:0", AWSListen: "127.0.0.1:0", Event: "demo", OnSale: onSale, Rate: rate}
+	return openWith(t, Options{OnSale: onSale, Rate: rate})
+}
+
+// openWith starts a room on ports of its own. The test fails if the room logs an error or does not
+// close as it should.
+func openWith(t *testing.T, o Options) *opened {
+	t.Helper()
+	o.Listen, o.AWSListen, o.Event = "127.0.0.1:0", "127.0.0.1:0", "demo"
 	log := newJournal()
 	started, err := Start(t.Context(), o, slog.New(slog.NewJSONHandler(log, nil)))
 	if err != nil {
@@ -141,17 +146,13 @@ func (r *opened) status(ctx context.Context) (room.Status, error) {
 // await polls the status, which is cached for a second, until it is as the test wants it.
 func (r *opened) await(ctx context.Context, t *testing.T, want string, is func(room.Status) bool) room.Status {
 	t.Helper()
-	every := time.NewTicker(time.Second / 2)
-	defer every.Stop()
 	for {
 		status, err := r.status(ctx)
 		if err == nil && is(status) {
 			return status
 		}
-		select {
-		case <-ctx.Done():
+		if pause(ctx, time.Second/2) != nil {
 			t.Fatalf("no status says %s; the last one: %+v (%v)", want, status, err)
-		case <-every.C:
 		}
 	}
 }
@@ -168,14 +169,36 @@ func (r *opened) set(t *testing.T, event, parameter, value string) {
 	}
 }
 
+// tick starts an invocation now, and not within the minute. It lives as long as the test.
+func (r *opened) tick(ctx context.Context, t *testing.T) {
+	ctx, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- r.invoke(ctx, nil) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("tick: %v", err)
+		}
+	})
+}
+
 // state is what tick stored last.
-func (r *opened) state(t *testing.T) room.State {
+func (r *opened) state(ctx context.Context) (room.State, error) {
+	return store.New(r.tables, r.table, time.Now).State(ctx, r.options.Event)
+}
+
+// awaitState waits until tick has stored what the test wants.
+func (r *opened) awaitState(ctx context.Context, t *testing.T, want string, is func(room.State) bool) room.State {
 	t.Helper()
-	st, err := store.New(r.tables, r.table, time.Now).State(t.Context(), r.options.Event)
-	if err != nil {
-		t.Fatal(err)
+	for {
+		st, err := r.state(t.Context())
+		if err == nil && is(st) {
+			return st
+		}
+		if pause(ctx, time.Second/4) != nil {
+			t.Fatalf("the state does not say %s: %+v (%v)", want, st, err)
+		}
 	}
-	return st
 }
 
 // journal is a log that a test can wait for and look through.

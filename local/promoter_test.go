@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"testing"
+	"time"
+
+	"waitingroom/shared/room"
+)
+
+// inForce is how soon a change has to be in force.
+const inForce = 10 * time.Second
+
+// TestPromoterSetsTheRate watches the pointer's speed, which is between half of the rate and twice
+// as high.
+func TestPromoterSetsTheRate(t *testing.T) {
+	t.Parallel()
+	r := open(t, time.Now().Add(-time.Second), 60)
+	ctx, cancel := context.WithTimeout(t.Context(), inForce)
+	defer cancel()
+	r.awaitState(ctx, t, "that the line moves", moves(60))
+
+	// As long as windows keep their length, a rate holds as soon as it is read.
+	set := time.Now()
+	r.set(t, "demo", "rate", "500")
+	ctx, cancel = context.WithTimeout(t.Context(), inForce)
+	defer cancel()
+	st := r.awaitState(ctx, t, "500 a minute", moves(500))
+	t.Logf("500 a minute held after %s", st.Last.Sub(set).Round(time.Second/10))
+
+	// Shorter windows begin at a multiple of ten seconds; until then the lower rate holds.
+	set = time.Now()
+	r.set(t, "demo", "rate", "600")
+	ctx, cancel = context.WithTimeout(t.Context(), inForce)
+	defer cancel()
+	st = r.awaitState(ctx, t, "600 a minute", func(st room.State) bool { return st.Cap.Rate == 600 })
+	if wait := st.Cap.Switch.Sub(st.Last); st.Cap.Before != 500 || wait <= 0 || wait > 13*time.Second {
+		t.Errorf("windows change %s after the rate of 600 was read: %+v", wait, st.Cap)
+	}
+	ctx, cancel = context.WithDeadline(t.Context(), st.Cap.Switch.Add(3*time.Second))
+	defer cancel()
+	st = r.awaitState(ctx, t, "windows of a second", func(st room.State) bool {
+		_, shape := st.Cap.At(st.Last)
+		return shape.Length == time.Second && moves(600)(st)
+	})
+	t.Logf("600 a minute held after %s", st.Last.Sub(set).Round(time.Second/10))
+
+	for _, bad := range []string{"fast", "-5"} {
+		r.set(t, "demo", "rate", bad)
+		ctx, cancel := context.WithTimeout(t.Context(), inForce)
+		defer cancel()
+		r.log.await(ctx, t, "parameter rejected", `"event":"demo"`, `"parameter":"rate"`, bad, "visitors per minute")
+	}
+	if st, err := r.state(t.Context()); err != nil || !moves(600)(st) {
+		t.Errorf("a rate that is none changed the cap to %+v, the speed to %f (%v)", st.Cap, st.Speed, err)
+	}
+}
+
+func moves(rate int) func(room.State) bool {
+	return func(st room.State) bool {
+		return st.Cap.Rate == rate && st.Speed >= float64(rate)/2 && st.Speed <= float64(rate)*2.01
+	}
+}
+
+// TestPromoterIsToldWhatIsWrong sets up events that cannot be, and mends one.
+func TestPromoterIsToldWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	r := open(t, time.Now().Add(time.Hour), 60)
+	r.set(t, "v1", "rate", "60")
+	r.set(t, "a/b", "rate", "60")
+	r.set(t, "other", "onsale", time.Now().Add(time.Hour).Format("2006-01-02T15:04:05"))
+	r.set(t, "other", "rate", "-5")
+	r.set(t, "other", "target", r.address+"/shop")
+	r.tick(ctx, t)
+	for _, parts := range [][]string{
+		{"/waiting-room/v1", "is reserved"},
+		{`"event":"a"`, `"parameter":"b/rate"`, "there is no such parameter"},
+		{`"event":"other"`, `"parameter":"onsale"`, "has no offset from UTC"},
+		{`"event":"other"`, `"parameter":"rate"`, "-5", "visitors per minute"},
+	} {
+		r.log.await(ctx, t, append(parts, "parameter rejected")...)
+	}
+	for _, event := range []string{"v1", "a", "a/b", "other"} {
+		if code := r.joinCode(ctx, t, event); code != http.StatusNotFound {
+			t.Errorf("joining %q is answered with %d", event, code)
+		}
+	}
+
+	r.set(t, "other", "onsale", time.Now().Add(time.Hour).Format(time.RFC3339))
+	r.set(t, "other", "rate", strconv.Itoa(room.MaxRate))
+	r.tick(ctx, t)
+	for r.joinCode(ctx, t, "other") != http.StatusForbidden {
+		if err := pause(ctx, time.Second/4); err != nil {
+			t.Fatal("the event is not known once its parameters are right")
+		}
+	}
+}
+
+// joinCode is how a join at event is answered.
+func (r *opened) joinCode(ctx context.Context, t *testing.T, event string) int {
+	t.Helper()
+	a, err := r.send(ctx, http.MethodPost, "/v1/events/"+event+"/join", `{"secret":"`+r.visitor().secret+`"}`, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.status
+}
