@@ -2,9 +2,11 @@ package simulation
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"waitingroom/shared/room"
+	"waitingroom/shared/store"
 )
 
 // faulty is the store as processes meet it: over a network, with faults, each effect told to the
@@ -47,6 +49,9 @@ func (f faulty) Count(ctx context.Context, run room.Run, cohort int64, shard int
 		if err == nil {
 			f.w.judge.counted(number{run.ID, cohort, shard, seq})
 		}
+		if errors.Is(err, store.ErrSealed) {
+			f.w.judge.tooLate++
+		}
 		return seq, err
 	})
 }
@@ -79,13 +84,13 @@ func (f faulty) Visitor(ctx context.Context, run room.Run, id string) (room.Visi
 	return call(ctx, func() (room.Visitor, error) { return f.w.memory.Visitor(context.Background(), run, id) })
 }
 
-func (f faulty) Mark(ctx context.Context, run room.Run, id, window string) (room.Visitor, bool, error) {
+func (f faulty) Mark(ctx context.Context, run room.Run, id string, start time.Time) (room.Visitor, bool, error) {
 	type marking struct {
 		old    room.Visitor
 		marked bool
 	}
 	m, err := call(ctx, func() (marking, error) {
-		old, marked, err := f.w.memory.Mark(context.Background(), run, id, window)
+		old, marked, err := f.w.memory.Mark(context.Background(), run, id, start)
 		return marking{old, marked}, err
 	})
 	return m.old, m.marked, err
@@ -93,6 +98,9 @@ func (f faulty) Mark(ctx context.Context, run room.Run, id, window string) (room
 
 func (f faulty) Admit(ctx context.Context, run room.Run, id string, pass room.Pass) (room.Pass, error) {
 	return call(ctx, func() (room.Pass, error) {
+		if f.w.broken["Admit"] {
+			return room.Pass{}, errLost
+		}
 		granted, err := f.w.memory.Admit(context.Background(), run, id, pass)
 		if err == nil {
 			f.w.judge.granted(run, id, granted)
@@ -105,7 +113,7 @@ func (f faulty) TakeSlot(ctx context.Context, run room.Run, w room.Window, part 
 	return f.write(ctx, func() error {
 		err := f.w.memory.TakeSlot(context.Background(), run, w, part, limit, at)
 		if err == nil {
-			f.w.judge.taken(run, w, at)
+			f.w.judge.took(run, w, at)
 		}
 		return err
 	})

@@ -2,7 +2,6 @@ package simulation
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -31,6 +30,13 @@ type joined struct {
 	number
 }
 
+// save is a state that was stored.
+type save struct {
+	at     time.Duration
+	before room.Fence
+	room.State
+}
+
 // sealing is when a cohort's closing was decided and when it was done.
 type sealing struct{ began, ended time.Duration }
 
@@ -40,19 +46,23 @@ type judge struct {
 	w        *world
 	added    map[number]time.Duration
 	joins    []joined
+	told     map[string]number // by run and visitor
+	saves    []save
 	sealings map[string]map[int64]sealing // by run and cohort
 	runs     []room.Run
-	slots    map[room.Window]int64 // admissions by run and window
+	slots    map[room.Window]int64 // admissions by window
+	taken    int64                 // admissions counted
+	tooLate  int                   // counts that met a sealed shard
 	rates    []int
 	passes   map[string]room.Pass
 	over     map[string]bool // runs that were over when a status said so
-	trace    hash.Hash       // of everything in order: equal seeds give equal traces
+	trace    hash.Hash       // of everything in order, if it is wanted: equal seeds give equal traces
 	events   int
 }
 
 func newJudge(w *world) *judge {
-	return &judge{w: w, added: map[number]time.Duration{}, sealings: map[string]map[int64]sealing{},
-		slots: map[room.Window]int64{}, passes: map[string]room.Pass{}, over: map[string]bool{}, trace: sha256.New()}
+	return &judge{w: w, added: map[number]time.Duration{}, sealings: map[string]map[int64]sealing{}, told: map[string]number{},
+		slots: map[room.Window]int64{}, passes: map[string]room.Pass{}, over: map[string]bool{}}
 }
 
 func (j *judge) fail(format string, args ...any) {
@@ -60,6 +70,9 @@ func (j *judge) fail(format string, args ...any) {
 }
 
 func (j *judge) note(format string, args ...any) {
+	if j.trace == nil {
+		return
+	}
 	j.events++
 	fmt.Fprintf(j.trace, "%d "+format+"\n", append([]any{j.w.elapsed()}, args...)...)
 }
@@ -67,6 +80,7 @@ func (j *judge) note(format string, args ...any) {
 // saved sees every version of the state.
 func (j *judge) saved(before, next room.State) {
 	j.note("save %+v", next)
+	j.saves = append(j.saves, save{j.w.elapsed(), before.Fence, next})
 	if next.Version <= before.Version {
 		j.fail("version %d follows %d", next.Version, before.Version)
 	}
@@ -141,8 +155,8 @@ func (j *judge) sealed(seal room.Seal, err error) {
 	}
 }
 
-// taken holds the cap: no window holds more than the highest rate that was ever set allows.
-func (j *judge) taken(run room.Run, w room.Window, at time.Time) {
+// took holds the cap: no window holds more than the highest rate that was ever set allows.
+func (j *judge) took(run room.Run, w room.Window, at time.Time) {
 	j.note("slot %v %v", w, at)
 	if start := w.Start(); at.Before(start) || !at.Before(w.End()) {
 		j.fail("an admission at %v was counted in the window of %v", at, start)
@@ -150,6 +164,7 @@ func (j *judge) taken(run room.Run, w room.Window, at time.Time) {
 	key := w
 	key.Parts = 0 // however it is split
 	j.slots[key]++
+	j.taken++
 	var limit int64
 	for _, rate := range j.rates {
 		if room.ShapeOf(rate).Length == w.Length {
@@ -167,30 +182,29 @@ func (j *judge) granted(run room.Run, visitor string, pass room.Pass) {
 		j.fail("visitor %s has two passes", visitor)
 	}
 	j.passes[run.ID+visitor] = pass
-	var taken int64
-	for _, n := range j.slots {
-		taken += n
-	}
-	if int64(len(j.passes)) > taken {
-		j.fail("%d visitors were admitted and %d counted", len(j.passes), taken)
+	if int64(len(j.passes)) > j.taken {
+		j.fail("%d visitors were admitted and %d counted", len(j.passes), j.taken)
 	}
 }
 
 // published holds the order of publication: a status counts only seals that browsers can read,
-// and carries only what is stored.
-func (j *judge) published(path string, body []byte) {
+// and carries only what is stored. It returns the status, if that is what was published.
+func (j *judge) published(path string, body []byte) (status room.Status, ok bool) {
 	j.note("publish %s %s", path, body)
 	if path != tick.StatusPath(event) {
 		if old, again := j.w.documents[path]; again && string(old) != string(body) {
 			j.fail("%s was published twice, differently", path)
 		}
-		return
+		return status, false
 	}
-	var status room.Status
 	if err := json.Unmarshal(body, &status); err != nil {
 		j.fail("status: %v", err)
-		return
 	}
+	j.judgeStatus(status)
+	return status, true
+}
+
+func (j *judge) judgeStatus(status room.Status) {
 	state, err := j.w.memory.State(context.Background(), event)
 	if err != nil || status.Version > state.Version {
 		j.fail("status %d was published before it was stored", status.Version)
@@ -219,11 +233,10 @@ func (j *judge) answered(a joined) {
 	if _, ok := j.added[a.number]; !ok {
 		j.fail("visitor %s was told a number that nobody counted: %v", a.visitor, a.number)
 	}
-	for _, other := range j.joins {
-		if other.run == a.run && other.visitor == a.visitor && other.number != a.number {
-			j.fail("visitor %s was told two places: %v and %v", a.visitor, other.number, a.number)
-		}
+	if other, again := j.told[a.run+a.visitor]; again && other != a.number {
+		j.fail("visitor %s was told two places: %v and %v", a.visitor, other, a.number)
 	}
+	j.told[a.run+a.visitor] = a.number
 	j.joins = append(j.joins, a)
 }
 
@@ -248,13 +261,13 @@ func (j *judge) verdict(run room.Run) {
 		base += seal.Size()
 		seals = append(seals, seal)
 	}
-	j.bijective(seals)
-	positions := j.places(run, seals)
-	j.inOrder(run, positions)
+	j.inOrder(run, j.places(run, seals, j.bijective(run, seals)))
 }
 
-// bijective holds the second invariant: positions within a cohort are base+1 … base+size.
-func (j *judge) bijective(seals []room.Seal) {
+// bijective holds the second invariant: positions within a cohort are base+1 … base+size. It
+// returns the position of every number of run.
+func (j *judge) bijective(run room.Run, seals []room.Seal) map[number]int64 {
+	positions := map[number]int64{}
 	for _, seal := range seals {
 		seen := map[int64]bool{}
 		for shard, n := range seal.Counts {
@@ -264,14 +277,16 @@ func (j *judge) bijective(seals []room.Seal) {
 					j.fail("cohort %d: shard %d, number %d is at %d: %v", seal.Cohort, shard, seq+1, position, err)
 				}
 				seen[position] = true
+				positions[number{run.ID, seal.Cohort, shard, seq + 1}] = position
 			}
 		}
 	}
+	return positions
 }
 
 // places holds the first and the fourth invariant: everybody who was told so has a place, and
-// nobody else has the same.
-func (j *judge) places(run room.Run, seals []room.Seal) map[string]int64 {
+// nobody else has the same. It returns positions by visitor.
+func (j *judge) places(run room.Run, seals []room.Seal, byNumber map[number]int64) map[string]int64 {
 	positions, owners := map[string]int64{}, map[int64]string{}
 	for _, a := range j.joins {
 		if a.run != run.ID {
@@ -281,8 +296,8 @@ func (j *judge) places(run room.Run, seals []room.Seal) map[string]int64 {
 			j.fail("visitor %s lost a place: cohort %d was never sealed", a.visitor, a.cohort)
 			continue
 		}
-		position, err := seals[a.cohort].Position(a.shard, a.seq)
-		if err != nil {
+		position, ok := byNumber[a.number]
+		if !ok {
 			j.fail("visitor %s lost a place: %v lies outside %v", a.visitor, a.number, seals[a.cohort].Counts)
 			continue
 		}

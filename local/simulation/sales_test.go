@@ -1,16 +1,16 @@
 package simulation
 
 import (
-	"encoding/json"
+	"crypto/sha256"
 	"flag"
-	"fmt"
+	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"waitingroom/lambdas/tick"
 	"waitingroom/shared/room"
 )
 
@@ -22,8 +22,8 @@ var (
 // How long the parts of a sale take, in true time.
 const (
 	troubled = 40 * time.Second // with faults, deaths and a restless promoter
-	healed   = 45 * time.Second // until everybody who waits has got in
-	closing  = 20 * time.Second // until a sale that was closed is over
+	healed   = 45 * time.Second // at most, until everybody who waits has got in
+	closing  = 20 * time.Second // at most, until a sale that was closed is over
 )
 
 // TestSales runs whole sales, each decided by its seed.
@@ -47,6 +47,7 @@ func TestSeedDecides(t *testing.T) {
 		for i := range sums {
 			synctest.Test(t, func(t *testing.T) {
 				s := newSale(t, seed)
+				s.judge.trace = sha256.New()
 				s.run()
 				sums[i] = s.judge.sum()
 			})
@@ -103,7 +104,7 @@ func (s *sale) run() {
 		s.meddle()
 	}
 	s.heal()
-	s.promoter.sleep(s.ctx, healed)
+	s.waitUntil(healed, s.noneWaiting)
 	s.everybodyServed()
 	s.finish()
 	if s.rng.IntN(3) == 0 {
@@ -192,12 +193,31 @@ func (s *sale) heal() {
 	s.startTick(s.process(), 0)
 }
 
+// waitUntil looks every second whether done, and stops looking after at most so long.
+func (s *sale) waitUntil(most time.Duration, done func() bool) {
+	for end := s.elapsed() + most; s.elapsed() < end && !done(); {
+		s.promoter.sleep(s.ctx, time.Second)
+	}
+}
+
+func (s *sale) noneWaiting() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !slices.ContainsFunc(s.visitors, (*visitor).stillWaits)
+}
+
+// isOver reports whether a status says that the current run is over.
+func (s *sale) isOver() bool {
+	status := s.lastStatus()
+	return status.Phase == room.Closed && status.DrawKey != ""
+}
+
 // everybodyServed holds that nobody who joined and came for the turn is left standing.
 func (s *sale) everybodyServed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, v := range s.visitors {
-		if v.ticket != "" && !v.absent && v.outcome == "" {
+		if v.stillWaits() {
 			s.judge.fail("visitor %s with %v is still waiting", room.VisitorID(v.secret), v.place)
 		}
 		if strings.Contains(v.outcome, "turn-expired") {
@@ -209,13 +229,12 @@ func (s *sale) everybodyServed() {
 // finish closes the sale and holds that its last status has the last word, whatever landed late.
 func (s *sale) finish() {
 	s.set("state", "closed")
-	s.promoter.sleep(s.ctx, closing+slowest)
+	s.waitUntil(closing, s.isOver)
+	s.promoter.sleep(s.ctx, slowest)
 	s.startTick(s.process(), 0)
-	s.promoter.sleep(s.ctx, closing)
-	body, _ := s.document(tick.StatusPath(event))
-	var status room.Status
-	if err := json.Unmarshal(body, &status); err != nil || status.Phase != room.Closed || status.DrawKey == "" {
-		s.t.Errorf("seed %d: the last status of a closed run is %s (%v)", s.seed, body, err)
+	s.promoter.sleep(s.ctx, 3*time.Second)
+	if !s.isOver() {
+		s.t.Errorf("seed %d: the last status of a closed run is %+v", s.seed, s.lastStatus())
 	}
 }
 
@@ -228,15 +247,15 @@ func (s *sale) again() {
 	s.set("onsale", s.clock(s.elapsed()+20*time.Second))
 	s.startTick(s.process(), 0)
 	s.bringVisitors(10, 5*time.Second, 30*time.Second)
-	s.promoter.sleep(s.ctx, 2*time.Minute)
+	s.promoter.sleep(s.ctx, 35*time.Second)
+	s.waitUntil(85*time.Second, s.noneWaiting)
 	s.everybodyServed()
 	if len(s.judge.runs) != runs+1 {
 		s.t.Errorf("seed %d: %d runs, then %d", s.seed, runs, len(s.judge.runs))
 	}
 	if old.ticket != "" {
-		body := fmt.Appendf(nil, `{"ticket":%q}`, old.ticket)
-		if status, r := old.post(s.ctx, func(e *environment) lambda { return e.admit }, body); status != 401 {
-			s.t.Errorf("seed %d: a ticket of the run before gets %d: %s", s.seed, status, r.Body)
+		if r := old.shows(s.ctx, old.ticket); r.Status != http.StatusUnauthorized {
+			s.t.Errorf("seed %d: a ticket of the run before gets %d: %s", s.seed, r.Status, r.Body)
 		}
 	}
 	s.finish()

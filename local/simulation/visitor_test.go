@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -13,7 +12,6 @@ import (
 
 	"waitingroom/lambdas/admit"
 	"waitingroom/lambdas/join"
-	"waitingroom/lambdas/tick"
 	"waitingroom/shared/httpapi"
 	"waitingroom/shared/names"
 	"waitingroom/shared/pass"
@@ -69,7 +67,7 @@ func (w *world) newEnvironment(p *process) *environment {
 		w.t.Fatal(err)
 	}
 	view := store.NewView(faulty{w}, p.now)
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	return &environment{
 		process: p, busy: true,
 		join: join.NewHandler(&join.Joiner{Store: faulty{w}, States: view, Pick: p.pick, Now: p.now}, key).Answer(log),
@@ -88,13 +86,15 @@ type visitor struct {
 	forgetful bool // asks to join again with the same secret
 	copies    int  // how many calls at once show the ticket
 
-	secret []byte
-	ticket string
-	run    string
-	place  number
+	secret   []byte
+	ticket   string
+	run      string
+	place    number
+	position int64 // 0 while it is not known
 
-	outcome string // of the claim: admitted, expired, over; empty if it never ended
+	outcome string // of the visit: admitted, over, gone and why; empty if it never ended
 	pass    string
+	refused int // claims that were to be repeated
 }
 
 // live is a visit until it ends or ctx does.
@@ -138,23 +138,31 @@ func (v *visitor) told(a join.Answer, began time.Duration) {
 	if err != nil || t.Visitor != room.VisitorID(v.secret) || t.Cohort != a.Cohort || t.Shard != a.Shard || t.Seq != a.Seq {
 		v.w.t.Errorf("seed %d: the ticket does not say what the answer says: %+v, %v", v.w.seed, t, err)
 	}
-	v.ticket, v.run, v.place = a.Ticket, t.Run, number{t.Run, a.Cohort, a.Shard, a.Seq}
 	v.w.mu.Lock()
 	defer v.w.mu.Unlock()
+	v.ticket, v.run, v.place = a.Ticket, t.Run, number{t.Run, a.Cohort, a.Shard, a.Seq}
 	v.w.judge.answered(joined{t.Visitor, began, v.place})
+}
+
+// stillWaits is called under the world's lock, as ends takes it.
+func (v *visitor) stillWaits() bool { return v.ticket != "" && !v.absent && v.outcome == "" }
+
+func (v *visitor) ends(outcome string) {
+	v.w.mu.Lock()
+	defer v.w.mu.Unlock()
+	v.outcome = outcome
 }
 
 // waits polls until the turn has come and claims it.
 func (v *visitor) waits(ctx context.Context) {
 	var version int64
 	for v.sleep(ctx, v.between(500*time.Millisecond, 2*time.Second)) {
-		body, ok := v.w.document(tick.StatusPath(event))
-		if !ok {
+		status := v.w.lastStatus()
+		if status.Run == "" {
 			continue
 		}
-		var status room.Status
-		if err := json.Unmarshal(body, &status); err != nil || status.Run != v.run {
-			v.outcome = "another run"
+		if status.Run != v.run {
+			v.ends("another run")
 			return
 		}
 		if status.Version < version {
@@ -162,57 +170,47 @@ func (v *visitor) waits(ctx context.Context) {
 		}
 		version = status.Version
 		if status.Phase == room.Closed {
-			v.outcome = "over"
+			v.ends("over")
 			return
 		}
-		if position, known := v.position(status); known && position <= status.Admitted && v.claims(ctx) {
+		if v.findPosition(status) && v.position <= status.Admitted && v.claims(ctx) {
 			return
 		}
 	}
 }
 
-func (v *visitor) position(status room.Status) (int64, bool) {
-	if v.place.cohort >= status.Sealed {
-		return 0, false
-	}
-	body, ok := v.w.document(tick.SealPath(room.Run{Event: event, ID: v.run}, v.place.cohort))
-	if !ok {
-		return 0, false
-	}
-	var d room.SealDocument
-	if err := json.Unmarshal(body, &d); err != nil {
-		v.w.t.Error(err)
+// findPosition is known once the cohort is sealed. The judge holds that the seal is published by
+// then, as it is stored.
+func (v *visitor) findPosition(status room.Status) bool {
+	if v.position > 0 || v.place.cohort >= status.Sealed {
+		return v.position > 0
 	}
 	seal, err := v.w.memory.Seal(context.Background(), room.Run{Event: event, ID: v.run}, v.place.cohort)
 	if err != nil {
 		v.w.t.Error(err)
 	}
-	position, err := seal.Position(v.place.shard, v.place.seq)
+	v.position, err = seal.Position(v.place.shard, v.place.seq)
 	if err != nil {
 		v.w.t.Error(err)
 	}
-	return position, true
+	return true
 }
 
 // claims shows the ticket, copies of it at once, and reports whether the visit has ended.
 func (v *visitor) claims(ctx context.Context) bool {
-	body, _ := json.Marshal(map[string]string{"ticket": v.ticket})
 	answers := make(chan reply, v.copies)
 	for i := range v.copies {
-		other := v.process
+		caller := v.process
 		if i > 0 {
-			other = v.w.process()
+			caller = v.w.process()
 		}
 		v.w.flying.Go(func() {
-			caller := *v
-			caller.process = other
 			caller.sleep(ctx, 0) // so that the copies are called in an order that the seed decides
-			status, r := caller.post(ctx, func(e *environment) lambda { return e.admit }, body)
-			r.Status = status
-			answers <- r
+			answers <- caller.shows(ctx, v.ticket)
 		})
 	}
 	var last reply
+	refusal := ""
 	for range v.copies {
 		r := <-answers
 		switch r.Status {
@@ -221,11 +219,9 @@ func (v *visitor) claims(ctx context.Context) bool {
 			if err := json.Unmarshal(r.Body, &a); err != nil || v.pass != "" && v.pass != a.Pass {
 				v.w.t.Errorf("seed %d: two passes for one visitor: %v", v.w.seed, err)
 			}
-			v.pass, v.outcome = a.Pass, "admitted"
+			v.pass = a.Pass
 		case http.StatusGone:
-			if v.outcome == "" {
-				v.outcome = "gone: " + string(r.Body)
-			}
+			refusal = string(r.Body)
 		case http.StatusAccepted, http.StatusTooManyRequests, http.StatusServiceUnavailable, 0:
 		default:
 			v.w.t.Errorf("seed %d: admit answered %d: %s", v.w.seed, r.Status, r.Body)
@@ -234,16 +230,27 @@ func (v *visitor) claims(ctx context.Context) bool {
 			last = r
 		}
 	}
-	if v.outcome == "" {
+	switch {
+	case v.pass != "":
+		v.ends("admitted")
+		return true
+	case refusal == "":
+		v.refused++
 		v.backOff(ctx, last)
 		return false
+	case strings.Contains(refusal, "sold-out"):
+		return false // that may end
 	}
-	// Sold out may end; everything else is the end of the visit.
-	if v.pass == "" && strings.Contains(v.outcome, "sold-out") {
-		v.outcome = ""
-		return false
-	}
+	v.ends("gone: " + refusal)
 	return true
+}
+
+// shows calls admit with a ticket.
+func (p *process) shows(ctx context.Context, ticket string) reply {
+	body, _ := json.Marshal(map[string]string{"ticket": ticket})
+	status, r := p.post(ctx, func(e *environment) lambda { return e.admit }, body)
+	r.Status = status
+	return r
 }
 
 type lambda func(context.Context, httpapi.Request) (httpapi.Response, error)
@@ -256,21 +263,21 @@ type reply struct {
 
 // post calls a function in one of its environments. Status 0 is an answer that was lost on its
 // way to the visitor.
-func (v *visitor) post(ctx context.Context, function func(*environment) lambda, body []byte) (int, reply) {
-	e := v.w.environment(v.pick)
-	defer v.w.leave(e)
-	ctx, cancel := context.WithTimeout(v.context(ctx), 10*time.Second)
+func (p *process) post(ctx context.Context, function func(*environment) lambda, body []byte) (int, reply) {
+	e := p.w.environment(p.pick)
+	defer p.w.leave(e)
+	ctx, cancel := context.WithTimeout(p.context(ctx), 10*time.Second)
 	defer cancel()
 	response, err := function(e)(ctx, httpapi.Request{
 		PathParameters: map[string]string{names.EventParameter: event}, Body: string(body),
 	})
 	if err != nil {
-		v.w.t.Error(err)
+		p.w.t.Error(err)
 	}
-	v.w.mu.Lock()
-	lost := v.w.faults.lost
-	v.w.mu.Unlock()
-	if ctx.Err() != nil || v.chance(lost) {
+	p.w.mu.Lock()
+	lost := p.w.faults.lost
+	p.w.mu.Unlock()
+	if ctx.Err() != nil || p.chance(lost) {
 		return 0, reply{}
 	}
 	seconds, _ := strconv.Atoi(response.Headers["Retry-After"])

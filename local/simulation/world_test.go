@@ -3,7 +3,6 @@ package simulation
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"waitingroom/lambdas/tick"
+	"waitingroom/shared/room"
 	"waitingroom/shared/settings"
 	"waitingroom/shared/store"
 )
@@ -34,7 +34,7 @@ type chances struct {
 	death          float64 // the process dies before or after it happened
 }
 
-const slowest = 30 * time.Second
+const slowest = 20 * time.Second
 
 // Errors of calls whose outcome the caller does not know, and of a process that is no more.
 var (
@@ -60,16 +60,19 @@ type world struct {
 	faults       chances
 	parameters   map[string]string
 	documents    map[string][]byte
+	status       room.Status // the one among the documents
 	processes    []*process
 	environments []*environment
-	die          func(calls int) bool // a scripted death: of the process that has made so many calls
+	broken       map[string]bool // methods of the store whose calls are lost
+	warnings     []string        // what ticks logged, if watched
+	watched      bool
 }
 
 func newWorld(t testing.TB, seed uint64) *world {
 	w := &world{
 		t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), began: time.Now(),
 		secret:     []byte("the simulated deployment's secret"),
-		parameters: map[string]string{}, documents: map[string][]byte{},
+		parameters: map[string]string{}, documents: map[string][]byte{}, broken: map[string]bool{},
 	}
 	w.memory = store.NewMemory(time.Now)
 	w.judge = newJudge(w)
@@ -107,7 +110,24 @@ type process struct {
 	calls int
 	dead  bool
 	kill  context.CancelFunc // what ends with it, or nil
+
+	mishap   mishap // what befalls it at its call number mishapAt
+	mishapAt int
 }
+
+// mishap is what befalls a process at one of its calls, by script.
+type mishap string
+
+const (
+	diesBefore mishap = "dies before the call"
+	diesAfter  mishap = "dies after the call"
+	lands      mishap = "dies, and the call arrives when somebody else leads"
+	wakes      mishap = "sleeps during the call and wakes up when somebody else leads"
+)
+
+// overdue is how long such a call takes, and such a sleep: longer than a takeover, and less than a
+// step may take.
+const overdue = 7 * time.Second
 
 func (w *world) process() *process {
 	w.mu.Lock()
@@ -171,14 +191,7 @@ func (p *process) between(a, b time.Duration) time.Duration {
 
 // sleep waits for d and then for the process's own nanoseconds. It reports false if ctx ended.
 func (p *process) sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(p.until(d, p.id*callsApart))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
+	return waitFor(ctx, p.until(d, p.id*callsApart))
 }
 
 func (p *process) until(d time.Duration, offset int) time.Duration {
@@ -197,14 +210,13 @@ type plan struct {
 	arrives, answers time.Duration
 	fault            error // store.ErrThrottled, errLost or nil
 	happens          bool
-	diesBefore       bool
-	diesAfter        bool
+	mishap           mishap
 	offset           int
 }
 
 func (p *process) plan() plan {
 	p.w.mu.Lock()
-	c, die := p.w.faults, p.w.die
+	c := p.w.faults
 	p.w.mu.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -225,12 +237,18 @@ func (p *process) plan() plan {
 	switch r := p.rng.Float64(); {
 	case !p.mortal:
 	case r < c.death/2:
-		made.diesBefore = true
+		made.mishap = diesBefore
 	case r < c.death:
-		made.diesAfter = true
+		made.mishap = diesAfter
 	}
-	if p.mortal && die != nil && die(p.calls) {
-		made.diesAfter = true
+	if p.calls == p.mishapAt {
+		made.mishap = p.mishap
+	}
+	switch made.mishap {
+	case lands:
+		made.arrives += overdue
+	case wakes:
+		made.answers += overdue
 	}
 	return made
 }
@@ -259,40 +277,54 @@ func call[T any](ctx context.Context, effect func() (T, error)) (T, error) {
 		return none, errDead
 	}
 	fate := p.plan()
-	if fate.diesBefore {
+	if fate.mishap == diesBefore {
 		p.perish()
 		return none, errDead
 	}
-	type answer struct {
-		value T
-		err   error
-	}
-	answers := make(chan answer, 1)
-	p.w.flying.Go(func() {
-		time.Sleep(p.until(fate.arrives, fate.offset))
-		var a answer
+	happen := func() (value T, err error) {
 		if fate.happens {
 			p.w.mu.Lock()
-			a.value, a.err = effect()
-			p.w.mu.Unlock()
+			defer p.w.mu.Unlock()
+			value, err = effect()
 		}
-		if fate.fault != nil {
-			a = answer{err: fate.fault}
-		}
-		time.Sleep(p.until(fate.answers, fate.offset))
-		answers <- a
-	})
-	select {
-	case a := <-answers:
-		if fate.diesAfter {
-			p.perish()
-		}
-		if p.isDead() {
-			return none, errDead
-		}
-		return a.value, a.err
-	case <-ctx.Done():
+		return value, err
+	}
+	arrival := p.w.elapsed() + p.until(fate.arrives, fate.offset)
+	if fate.mishap == lands {
+		p.perish()
+	}
+	if !waitFor(ctx, arrival-p.w.elapsed()) {
+		p.w.flying.Go(func() {
+			time.Sleep(arrival - p.w.elapsed())
+			happen()
+		})
 		return none, ctx.Err()
+	}
+	value, err := happen()
+	if !waitFor(ctx, p.until(fate.answers, fate.offset)) {
+		return none, ctx.Err()
+	}
+	if fate.mishap == diesAfter {
+		p.perish()
+	}
+	if p.isDead() {
+		return none, errDead
+	}
+	if fate.fault != nil {
+		return none, fate.fault
+	}
+	return value, err
+}
+
+// waitFor waits for d. It reports false if ctx ended before.
+func waitFor(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
 	}
 }
 
@@ -308,7 +340,9 @@ func (w *world) Event(ctx context.Context, _ string) (map[string]string, error) 
 
 func (w *world) Put(ctx context.Context, path string, body []byte) error {
 	_, err := call(ctx, func() (struct{}, error) {
-		w.judge.published(path, body)
+		if status, ok := w.judge.published(path, body); ok {
+			w.status = status
+		}
 		w.documents[path] = body
 		return struct{}{}, nil
 	})
@@ -322,13 +356,19 @@ func (w *world) document(path string) ([]byte, bool) {
 	return body, ok
 }
 
+func (w *world) lastStatus() room.Status {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.status
+}
+
 // startTick starts one invocation of tick in an environment of its own.
 func (w *world) startTick(p *process, after time.Duration) {
 	ctx, kill := context.WithCancel(p.context(w.ctx))
 	p.kill = kill
 	ticker := &tick.Ticker{
 		Store: faulty{w}, Parameters: w, Publisher: w, Secret: w.secret, Random: p,
-		Now: p.now, Monotonic: p.monotonic, Parallel: 1, Log: slog.New(slog.NewTextHandler(w.log(), nil)),
+		Now: p.now, Monotonic: p.monotonic, Parallel: 1, Log: slog.New(w.log()),
 	}
 	w.flying.Go(func() {
 		defer kill()
@@ -338,11 +378,22 @@ func (w *world) startTick(p *process, after time.Duration) {
 	})
 }
 
-func (w *world) log() io.Writer {
-	if testing.Verbose() && *oneSeed >= 0 {
-		return w.t.Output()
+func (w *world) log() slog.Handler {
+	switch {
+	case w.watched:
+		return slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn})
+	case testing.Verbose() && *oneSeed >= 0:
+		return slog.NewTextHandler(w.t.Output(), nil)
 	}
-	return io.Discard
+	return slog.DiscardHandler
+}
+
+// Write makes the world the place where warnings go.
+func (w *world) Write(line []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.warnings = append(w.warnings, string(line))
+	return len(line), nil
 }
 
 // end stops everything and waits for what is under way.
