@@ -55,6 +55,7 @@ type Room struct {
 	servers   []*http.Server
 	documents *publish.Folder
 	folder    string
+	invoke    func(context.Context, json.RawMessage) error // tick
 	stopTick  context.CancelFunc
 	running   sync.WaitGroup
 }
@@ -92,8 +93,8 @@ func (r *Room) start(ctx context.Context, log *slog.Logger) error {
 	}
 	r.serve(page, site)
 	tickCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	r.stopTick = stop
-	r.running.Go(func() { r.schedule(tickCtx, tick.NewHandler(ticker), log) })
+	r.invoke, r.stopTick = tick.NewHandler(ticker), stop
+	r.running.Go(func() { r.schedule(tickCtx, log) })
 	return nil
 }
 
@@ -204,12 +205,12 @@ func (r *Room) serve(l net.Listener, h http.Handler) {
 
 // schedule starts tick as EventBridge Scheduler does, once a minute, each invocation beside those
 // that are still alive.
-func (r *Room) schedule(ctx context.Context, invoke func(context.Context, json.RawMessage) error, log *slog.Logger) {
+func (r *Room) schedule(ctx context.Context, log *slog.Logger) {
 	ticker := time.NewTicker(tickEvery)
 	defer ticker.Stop()
 	for {
 		r.running.Go(func() {
-			if err := invoke(ctx, nil); err != nil && ctx.Err() == nil {
+			if err := r.invoke(ctx, nil); err != nil && ctx.Err() == nil {
 				log.Error("tick failed", "error", err)
 			}
 		})
