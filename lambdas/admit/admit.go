@@ -20,7 +20,7 @@ import (
 // Store is where visitors and windows are kept.
 type Store interface {
 	Visitor(ctx context.Context, run room.Run, id string) (room.Visitor, error)
-	Mark(ctx context.Context, run room.Run, id, window string) (room.Visitor, bool, error)
+	Mark(ctx context.Context, run room.Run, id string, start time.Time) (room.Visitor, bool, error)
 	TakeSlot(ctx context.Context, run room.Run, w room.Window, part int, limit int64, at time.Time) error
 	Admit(ctx context.Context, run room.Run, id string, p room.Pass) (room.Pass, error)
 }
@@ -64,11 +64,16 @@ func (a *Admitter) Admit(ctx context.Context, event, text string) (admission Adm
 		}
 		return Admission{}, &t, nil
 	}
-	granted, err := a.grant(ctx, t)
+	// What could keep the pass from being made is found out before anything is taken for it.
+	door, err := a.door(t.State)
 	if err != nil {
 		return Admission{}, nil, err
 	}
-	admission, err = a.sign(ctx, t, granted)
+	granted, err := a.grant(ctx, t)
+	if err != nil {
+		return Admission{}, nil, fmt.Errorf("visitor %s: %w", t.Ticket.Visitor, err)
+	}
+	admission, err = a.sign(ctx, door, t, granted)
 	return admission, nil, err
 }
 
@@ -124,13 +129,13 @@ func (a *Admitter) enter(ctx context.Context, state room.State, id string, now t
 	rate, shape := state.Cap.At(now)
 	w := shape.WindowAt(now)
 	later := func() (*room.Pass, error) {
-		opening := state.Cap.NextOpening(now, func(w room.Window) bool { return a.full.window(state.Run, w) })
+		opening := state.Cap.NextOpening(now, func(w room.Window) bool { return a.full.window(state.Run, w, rate) })
 		return nil, httpapi.OverCap(opening.Sub(now))
 	}
-	if w.Limit(rate) == 0 || a.full.window(state.Run, w) {
+	if w.Limit(rate) == 0 || a.full.window(state.Run, w, rate) {
 		return later()
 	}
-	old, marked, err := a.Store.Mark(ctx, state.Run, id, w.String())
+	old, marked, err := a.Store.Mark(ctx, state.Run, id, w.Start())
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return nil, httpapi.BadTicket
@@ -144,12 +149,13 @@ func (a *Admitter) enter(ctx context.Context, state room.State, id string, now t
 	first := a.Pick(w.Parts)
 	for i := range w.Parts {
 		part := (first + i) % w.Parts
-		if a.full.part(state.Run, w, part) {
+		limit := w.PartLimit(rate, part)
+		if a.full.part(state.Run, w, part, limit) {
 			continue
 		}
-		err := a.Store.TakeSlot(ctx, state.Run, w, part, w.PartLimit(rate, part), now)
+		err := a.Store.TakeSlot(ctx, state.Run, w, part, limit, now)
 		if errors.Is(err, store.ErrFull) {
-			a.full.remember(state.Run, w, part)
+			a.full.remember(state.Run, w, part, limit)
 			continue
 		}
 		if err != nil {
@@ -167,31 +173,42 @@ func inForce(p room.Pass, now time.Time) (room.Pass, error) {
 	return p, nil
 }
 
-// sign writes the pass. What it says follows from what is stored, so asking again gives the same.
-func (a *Admitter) sign(ctx context.Context, t turn.Turn, p room.Pass) (Admission, error) {
-	target, err := url.Parse(t.State.Target)
+// door is where passes of a run lead to.
+type door struct {
+	target   *url.URL
+	audience string
+	signer   Signer
+}
+
+func (a *Admitter) door(state room.State) (door, error) {
+	target, err := url.Parse(state.Target)
 	if err != nil {
-		return Admission{}, fmt.Errorf("target: %w", err)
+		return door{}, fmt.Errorf("target: %w", err)
 	}
-	audience, err := pass.Origin(t.State.Target)
+	audience, err := pass.Origin(state.Target)
 	if err != nil {
-		return Admission{}, err
+		return door{}, err
 	}
-	signer := a.Signers[t.State.PassAlg]
+	signer := a.Signers[state.PassAlg]
 	if signer == nil {
-		return Admission{}, fmt.Errorf("no key for passes signed with %q", t.State.PassAlg)
+		return door{}, fmt.Errorf("no key for passes signed with %q", state.PassAlg)
 	}
-	token, err := signer.Sign(ctx, pass.Claims{
-		Issuer: a.Issuer, Audience: audience, Subject: t.Ticket.Visitor, Event: t.State.Event,
+	return door{target, audience, signer}, nil
+}
+
+// sign writes the pass. What it says follows from what is stored, so asking again gives the same.
+func (a *Admitter) sign(ctx context.Context, d door, t turn.Turn, p room.Pass) (Admission, error) {
+	token, err := d.signer.Sign(ctx, pass.Claims{
+		Issuer: a.Issuer, Audience: d.audience, Subject: t.Ticket.Visitor, Event: t.State.Event,
 		Issued: p.Issued, Expiry: p.Expiry, ID: p.ID,
 	})
 	if err != nil {
 		return Admission{}, fmt.Errorf("sign the pass: %w", err)
 	}
 	// The shop's own query keeps its order.
-	if target.RawQuery != "" {
-		target.RawQuery += "&"
+	if d.target.RawQuery != "" {
+		d.target.RawQuery += "&"
 	}
-	target.RawQuery += names.PassParameter + "=" + url.QueryEscape(token)
-	return Admission{Pass: token, Redirect: target.String()}, nil
+	d.target.RawQuery += names.PassParameter + "=" + url.QueryEscape(token)
+	return Admission{Pass: token, Redirect: d.target.String()}, nil
 }

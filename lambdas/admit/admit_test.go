@@ -206,7 +206,7 @@ func TestEndOfTheLine(t *testing.T) {
 			wantProblem(t, s.claim(t, s.tickets[2]), 410, test.code)
 			wantSame(t, admitted(t, s.claim(t, s.tickets[1])), before)
 			wantSame(t, s.faults.writes(), 0)
-			wantSame(t, s.visitor(t, 2).Mark, "")
+			wantSame(t, s.visitor(t, 2).Mark, time.Time{})
 		})
 	}
 	t.Run("before the turn", func(t *testing.T) {
@@ -514,7 +514,9 @@ func TestThrottledSignatureKeepsTheTurn(t *testing.T) {
 	r := s.claim(t, s.tickets[1])
 	wantProblem(t, r, 429, "busy")
 	wantRetry(t, r, 2)
-	wantSame(t, s.log.String(), "")
+	if !strings.Contains(s.log.String(), `"WARN"`) {
+		t.Errorf("a team cannot see that signatures are throttled: %q", s.log.String())
+	}
 	kept := s.visitor(t, 1).Pass
 
 	key.err = nil
@@ -578,10 +580,11 @@ func TestLogsHoldNoTicketsOrPasses(t *testing.T) {
 	granted := admitted(t, s.claim(t, s.tickets[1]))
 	s.set(t, func(st *room.State) { st.PassAlg = "none" })
 	wantProblem(t, s.claim(t, s.tickets[1]), 503, "internal")
+	s.set(t, func(st *room.State) { st.PassAlg = pass.HS256 })
 	s.faults.refuse = map[string]error{"Mark": errLost}
 	wantProblem(t, s.claim(t, s.tickets[2]), 503, "internal")
 	log := s.log.String()
-	for _, want := range []string{errLost.Error(), `"event":"demo"`, s.event.RequestContext.RequestID, s.event.Resource} {
+	for _, want := range []string{"visitor ", errLost.Error(), `"event":"demo"`, s.event.RequestContext.RequestID, s.event.Resource} {
 		if !strings.Contains(log, want) {
 			t.Errorf("the log lacks %q: %s", want, log)
 		}
@@ -591,4 +594,82 @@ func TestLogsHoldNoTicketsOrPasses(t *testing.T) {
 			t.Errorf("the log holds %q: %s", not, log)
 		}
 	}
+}
+
+// slowAdmit runs something else before each admission is stored.
+type slowAdmit struct {
+	*faults
+	between []func()
+}
+
+func (s *slowAdmit) Admit(ctx context.Context, run room.Run, id string, p room.Pass) (room.Pass, error) {
+	if len(s.between) > 0 {
+		next := s.between[0]
+		s.between = s.between[1:]
+		next()
+	}
+	return s.faults.Admit(ctx, run, id, p)
+}
+
+// Replays that straddle the end of a window arrive in any order: the one that looked at the clock
+// first may come to its mark last. It takes no second slot of the window that it belongs to.
+func TestReplaysAcrossAWindow(t *testing.T) {
+	s := newSale(t, 8)
+	before, after := s.now.Add(999*time.Millisecond), s.now.Add(time.Second)
+	slow := &slowAdmit{faults: s.faults}
+	s.admitter.Store = slow
+	replay := func(at time.Time) func() {
+		return func() {
+			s.now = at
+			if r := s.claim(t, s.tickets[1]); r.StatusCode != 200 && r.StatusCode != 429 {
+				t.Errorf("%d %s", r.StatusCode, r.Body)
+			}
+		}
+	}
+	slow.between = []func(){replay(after), replay(before)}
+	replay(before)()
+	for _, at := range []time.Time{before, after} {
+		if n := s.slots(t, room.ShapeOf(600).WindowAt(at)); n > 1 {
+			t.Errorf("the window of %v took %d slots for one ticket", at, n)
+		}
+	}
+}
+
+// A pass that cannot be made for a reason known beforehand costs no slot, and the visitor's pass
+// does not run out while the settings are mended.
+func TestPassesThatCannotBeMadeTakeNothing(t *testing.T) {
+	s := newSale(t, 8)
+	s.set(t, func(st *room.State) { st.PassAlg = "none" })
+	s.faults.writes()
+	wantProblem(t, s.claim(t, s.tickets[1]), 503, "internal")
+	wantSame(t, s.faults.writes(), 0)
+}
+
+// The table keeps a state for good and seals for 90 days: a ticket that is older is over, no fault.
+func TestSealsThatAreGone(t *testing.T) {
+	s := newSale(t, 8)
+	s.set(t, func(st *room.State) { st.Phase, st.Final = room.Closed, true })
+	s.wait(91 * 24 * time.Hour)
+	wantProblem(t, s.claim(t, s.tickets[1]), 410, "over")
+}
+
+func TestImpossibleEventsAreNotLookedUp(t *testing.T) {
+	s := newSale(t, 8)
+	for _, name := range []string{"", "Demo", "a/b", "d\u00e9mo", "demo#1", "v1", "shop", strings.Repeat("a", 65), strings.Repeat("a", 5000)} {
+		s.faults.writes()
+		wantProblem(t, s.ask(t, forEvent(s.request(body(s.tickets[1])), name)), 404, "unknown-event")
+		if s.faults.calls["State"] != 0 {
+			t.Errorf("%.70q was looked up", name)
+		}
+	}
+}
+
+// A window that was full at one rate has room at a higher one, which is in force within seconds.
+func TestRaisedRateInAFullWindow(t *testing.T) {
+	s := newSale(t, 8)
+	s.set(t, func(st *room.State) { st.Cap = room.Cap{Rate: 6} })
+	admitted(t, s.claim(t, s.tickets[1]))
+	wantProblem(t, s.claim(t, s.tickets[2]), 429, "over-cap")
+	s.set(t, func(st *room.State) { st.Cap = room.Cap{Rate: 60} })
+	admitted(t, s.claim(t, s.tickets[3]))
 }

@@ -10,10 +10,11 @@ import (
 const maxRemembered = 4096
 
 // fullParts remembers which parts of windows were met full, so that an environment refuses by
-// itself instead of spending a write on the same answer. A part that was full stays so.
+// itself instead of spending a write on the same answer. A part that was full stays so, unless its
+// limit is raised.
 type fullParts struct {
 	mu    sync.Mutex
-	known map[fullPart]struct{}
+	known map[fullPart]int64 // the highest limit at which it was full
 }
 
 type fullPart struct {
@@ -22,16 +23,16 @@ type fullPart struct {
 	part   int
 }
 
-func (f *fullParts) part(run room.Run, w room.Window, part int) bool {
+func (f *fullParts) part(run room.Run, w room.Window, part int, limit int64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	_, full := f.known[fullPart{run.ID, w, part}]
-	return full
+	at, full := f.known[fullPart{run.ID, w, part}]
+	return full && limit <= at
 }
 
-func (f *fullParts) window(run room.Run, w room.Window) bool {
+func (f *fullParts) window(run room.Run, w room.Window, rate int) bool {
 	for part := range w.Parts {
-		if !f.part(run, w, part) {
+		if !f.part(run, w, part, w.PartLimit(rate, part)) {
 			return false
 		}
 	}
@@ -40,11 +41,12 @@ func (f *fullParts) window(run room.Run, w room.Window) bool {
 
 // remember forgets everything first when there is too much of it: that costs a write for each
 // part that is still full, and no place.
-func (f *fullParts) remember(run room.Run, w room.Window, part int) {
+func (f *fullParts) remember(run room.Run, w room.Window, part int, limit int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.known == nil || len(f.known) >= maxRemembered {
-		f.known = map[fullPart]struct{}{}
+		f.known = map[fullPart]int64{}
 	}
-	f.known[fullPart{run.ID, w, part}] = struct{}{}
+	k := fullPart{run.ID, w, part}
+	f.known[k] = max(f.known[k], limit)
 }

@@ -124,7 +124,7 @@ func BenchmarkAdmitStore(b *testing.B) {
 		_, errSeal := s.view.Seal(ctx, s.run, 0)
 		_, errVisitor := s.Visitor(ctx, s.run, v.ID)
 		w := room.ShapeOf(st.Cap.Rate).WindowAt(s.now)
-		_, _, errMark := s.Mark(ctx, s.run, v.ID, w.String())
+		_, _, errMark := s.Mark(ctx, s.run, v.ID, w.Start())
 		errSlot := s.TakeSlot(ctx, s.run, w, 0, w.Limit(st.Cap.Rate), s.now)
 		_, errAdmit := s.Admit(ctx, s.run, v.ID, room.Pass{ID: v.ID, Issued: s.now, Expiry: s.now.Add(time.Hour)})
 		if err := errors.Join(err, errSeal, errVisitor, errMark, errSlot, errAdmit); err != nil {

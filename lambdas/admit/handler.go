@@ -36,33 +36,39 @@ type Waiting struct {
 // NewHandler answers `POST /v1/events/{event}/admit`.
 func NewHandler(a *Admitter) httpapi.Handler {
 	return func(ctx context.Context, r httpapi.Request) (httpapi.Response, error) {
+		event, err := httpapi.Event(r)
+		if err != nil {
+			return httpapi.Response{}, err
+		}
 		var body struct {
 			Ticket string `json:"ticket"`
 		}
 		if err := httpapi.Decode(r, maxBody, &body); err != nil {
 			return httpapi.Response{}, err
 		}
-		admission, waiting, err := a.Admit(ctx, httpapi.Event(r), body.Ticket)
+		admission, waiting, err := a.Admit(ctx, event, body.Ticket)
 		switch {
 		case err != nil:
 			return httpapi.Response{}, err
 		case waiting != nil:
 			return httpapi.OK(http.StatusAccepted, Waiting{
-				Position: waiting.Position, Admitted: waiting.State.Admitted, RetryAfter: retryAfter(*waiting),
+				Position: waiting.Position, Admitted: waiting.State.Admitted, RetryAfter: retryAfter(*waiting, a.Now()),
 			})
 		}
 		return httpapi.OK(http.StatusOK, Admitted(admission))
 	}
 }
 
-// retryAfter is half of the estimated wait, so that a visitor does not come much too late.
-func retryAfter(t turn.Turn) int64 {
-	if t.Position == 0 {
-		return httpapi.Seconds(minRetry)
+// retryAfter is half of the estimated wait, so that a visitor does not come much too late. In the
+// pool it is the time until the on-sale.
+func retryAfter(t turn.Turn, now time.Time) int64 {
+	wait := t.State.OnSale.Sub(now)
+	if t.Position > 0 {
+		estimate, known := t.State.Wait(t.Position)
+		if !known {
+			estimate = maxRetry
+		}
+		wait = estimate / 2
 	}
-	wait, known := t.State.Wait(t.Position)
-	if !known {
-		return httpapi.Seconds(maxRetry / 2)
-	}
-	return httpapi.Seconds(min(max(wait/2, minRetry), maxRetry))
+	return httpapi.Seconds(min(max(wait, minRetry), maxRetry))
 }

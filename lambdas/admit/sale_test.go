@@ -334,11 +334,11 @@ func (f *faults) Visitor(ctx context.Context, run room.Run, id string) (room.Vis
 	return f.Memory.Visitor(ctx, run, id)
 }
 
-func (f *faults) Mark(ctx context.Context, run room.Run, id, window string) (room.Visitor, bool, error) {
+func (f *faults) Mark(ctx context.Context, run room.Run, id string, start time.Time) (room.Visitor, bool, error) {
 	if err := f.before("Mark"); err != nil {
 		return room.Visitor{}, false, err
 	}
-	old, marked, err := f.Memory.Mark(ctx, run, id, window)
+	old, marked, err := f.Memory.Mark(ctx, run, id, start)
 	if lost := f.lose["Mark"]; lost != nil {
 		return room.Visitor{}, false, lost
 	}

@@ -127,8 +127,8 @@ type Visitor struct {
 	Shard  int
 	Seq    int64 // from 1
 	Joined time.Time
-	Mark   string // the cap window that the visitor was last counted for
-	Pass   *Pass  // set once admitted
+	Mark   time.Time // start of the latest cap window that the visitor was counted for, or zero
+	Pass   *Pass     // set once admitted
 }
 
 // Pass is what has to be remembered of an issued pass so that the same one can be signed again.

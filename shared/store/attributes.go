@@ -249,7 +249,7 @@ func encodeVisitor(v room.Visitor) attributes {
 		"shard":  number(v.Shard),
 		"seq":    number(v.Seq),
 		"joined": millis(v.Joined),
-		"mark":   text(v.Mark),
+		"mark":   millis(v.Mark),
 	}
 	if v.Pass != nil {
 		maps.Copy(a, encodePass(*v.Pass))
@@ -269,7 +269,7 @@ func decodeVisitor(id string, a attributes) (room.Visitor, error) {
 		Shard:  int(i.number("shard")),
 		Seq:    i.number("seq"),
 		Joined: i.millis("joined"),
-		Mark:   i.text("mark"),
+		Mark:   i.millis("mark"),
 	}
 	if _, admitted := a["jti"]; admitted {
 		v.Pass = &room.Pass{ID: i.text("jti"), Issued: i.seconds("iat"), Expiry: i.seconds("exp")}
@@ -294,6 +294,10 @@ func copyPacing(p room.Pacing) room.Pacing {
 	p.Checkpoints = slices.Clone(p.Checkpoints)
 	p.Good = maps.Clone(p.Good)
 	p.Show.Counted = p.Show.Counted.Round(0).UTC()
+	p.Show.Fresh = slices.Clone(p.Show.Fresh)
+	for i := range p.Show.Fresh {
+		p.Show.Fresh[i].At = p.Show.Fresh[i].At.Round(0).UTC()
+	}
 	p.Show.Recent = slices.Clone(p.Show.Recent)
 	for i := range p.Show.Recent {
 		p.Show.Recent[i].End = p.Show.Recent[i].End.Round(0).UTC()

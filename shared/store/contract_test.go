@@ -465,32 +465,37 @@ func testVisitorRace(t *testing.T, s keeper, run room.Run) {
 
 func testMark(t *testing.T, s keeper, run room.Run) {
 	v := arrival(0)
-	_, _, err := s.Mark(t.Context(), run, v.ID, "1#7")
+	_, _, err := s.Mark(t.Context(), run, v.ID, noon)
 	wantError(t, err, store.ErrNotFound)
 	_, err = s.Visitor(t.Context(), run, v.ID)
 	wantError(t, err, store.ErrNotFound)
 
 	must(s.AddVisitor(t.Context(), run, v))(t)
 	steps := []struct {
-		window string
+		start  time.Duration
 		marked bool
 	}{
-		{"1#7", true}, {"1#7", false}, {"1#8", true}, {"10#8", true}, {"10#8", false}, {"1#7", true},
+		{0, true}, {0, false}, {time.Second, true}, {0, false}, {10 * time.Second, true}, {9 * time.Second, false},
+		// A clock that was minutes ahead does not keep the visitor out for as long.
+		{10*time.Second + store.MarkAhead, true}, {10 * time.Second, false},
+		{10*time.Second - time.Millisecond, true}, {20 * time.Second, true},
 	}
 	for _, step := range steps {
-		old, marked, err := s.Mark(t.Context(), run, v.ID, step.window)
+		old, marked, err := s.Mark(t.Context(), run, v.ID, noon.Add(step.start))
 		if err != nil || marked != step.marked {
-			t.Fatalf("mark %s: %t, %v; want %t", step.window, marked, err, step.marked)
+			t.Fatalf("mark %v: %t, %v; want %t", step.start, marked, err, step.marked)
 		}
 		wantSame(t, old, v)
-		v.Mark = step.window
+		if marked {
+			v.Mark = noon.Add(step.start)
+		}
 		wantSame(t, must(s.Visitor(t.Context(), run, v.ID))(t), v)
 	}
 
 	pass := room.Pass{ID: "p", Issued: noon.Truncate(time.Second), Expiry: noon.Truncate(time.Second).Add(time.Hour)}
 	must(s.Admit(t.Context(), run, v.ID, pass))(t)
 	v.Pass = &pass
-	old, marked, err := s.Mark(t.Context(), run, v.ID, "1#9")
+	old, marked, err := s.Mark(t.Context(), run, v.ID, noon.Add(time.Minute))
 	if err != nil || marked {
 		t.Fatalf("an admitted visitor was marked: %t, %v", marked, err)
 	}
@@ -502,7 +507,7 @@ func testMarkRace(t *testing.T, s keeper, run room.Run) {
 	for window := range 3 {
 		marks := make([]bool, crowd)
 		together(func(i int) {
-			_, marked, err := s.Mark(t.Context(), run, v.ID, fmt.Sprint("1#", window))
+			_, marked, err := s.Mark(t.Context(), run, v.ID, noon.Add(time.Duration(window)*time.Second))
 			if err != nil {
 				t.Error(err)
 			}
@@ -638,7 +643,7 @@ func calls(ctx context.Context, s keeper, run room.Run, w room.Window) map[strin
 	_, errs["Seal"] = s.Seal(ctx, run, 0)
 	_, errs["AddVisitor"] = s.AddVisitor(ctx, run, arrival(0))
 	_, errs["Visitor"] = s.Visitor(ctx, run, arrival(0).ID)
-	_, _, errs["Mark"] = s.Mark(ctx, run, arrival(0).ID, w.String())
+	_, _, errs["Mark"] = s.Mark(ctx, run, arrival(0).ID, w.Start())
 	_, errs["Admit"] = s.Admit(ctx, run, arrival(0).ID, room.Pass{ID: "p", Issued: noon, Expiry: noon})
 	errs["TakeSlot"] = s.TakeSlot(ctx, run, w, 0, 1, noon)
 	_, _, errs["Taken"] = s.Taken(ctx, run, w, 0)

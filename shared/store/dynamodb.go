@@ -206,19 +206,21 @@ func (d *DynamoDB) Visitor(ctx context.Context, run room.Run, id string) (room.V
 	return visitor("read visitor", id, found)
 }
 
-// Mark notes that the visitor is being counted in window, once per window. If the visitor carries
-// the window's mark already or is admitted, marked is false and the visitor is returned as it
-// stands; a visitor who was never added is ErrNotFound.
+// Mark notes that the visitor is being counted in the window that begins at start: once per
+// window, and never in an earlier one again, since calls that straddle the end of a window arrive
+// in any order. If that is refused or the visitor is admitted, marked is false and the visitor is
+// returned as it stands; one who was never added is ErrNotFound. A mark further than MarkAhead
+// after start was made by a wrong clock and does not count.
 //
 // It is not retried: a retry over its own earlier attempt would be refused. After an unknown
 // outcome the visitor may have to wait for the next window.
-func (d *DynamoDB) Mark(ctx context.Context, run room.Run, id, window string) (old room.Visitor, marked bool, err error) {
+func (d *DynamoDB) Mark(ctx context.Context, run room.Run, id string, start time.Time) (old room.Visitor, marked bool, err error) {
 	before, err := d.update(ctx, types.Update{
 		Key:                                 primary(visitorKey(run, id)),
-		UpdateExpression:                    aws.String("SET #mark = :window"),
-		ConditionExpression:                 aws.String("attribute_exists(#pk) AND attribute_not_exists(#jti) AND #mark <> :window"),
+		UpdateExpression:                    aws.String("SET #mark = :start"),
+		ConditionExpression:                 aws.String("attribute_exists(#pk) AND attribute_not_exists(#jti) AND (#mark < :start OR #mark > :wrong)"),
 		ExpressionAttributeNames:            names("pk", "jti", "mark"),
-		ExpressionAttributeValues:           attributes{":window": text(window)},
+		ExpressionAttributeValues:           attributes{":start": millis(start), ":wrong": millis(start.Add(MarkAhead))},
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}, types.ReturnValueAllOld, once)
 	found, refused := conditionFailed(err)

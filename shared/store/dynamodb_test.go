@@ -268,7 +268,7 @@ func TestAttempts(t *testing.T) {
 		{"SealShard", 3, func(s keeper) error { _, err := s.SealShard(t.Context(), run, 0, 0); return err }},
 		{"PutSeal", 3, func(s keeper) error { return s.PutSeal(t.Context(), room.Seal{Run: run}) }},
 		{"AddVisitor", 3, func(s keeper) error { _, err := s.AddVisitor(t.Context(), run, arrival(0)); return err }},
-		{"Mark", 1, func(s keeper) error { _, _, err := s.Mark(t.Context(), run, "v", "1#1"); return err }},
+		{"Mark", 1, func(s keeper) error { _, _, err := s.Mark(t.Context(), run, "v", noon); return err }},
 		{"Admit", 3, func(s keeper) error { _, err := s.Admit(t.Context(), run, "v", pass); return err }},
 		{"TakeSlot", 1, func(s keeper) error { return s.TakeSlot(t.Context(), run, w, 0, 1, noon) }},
 		{"TakeSlot of none", 0, func(s keeper) error { return s.TakeSlot(t.Context(), run, w, 0, 0, noon) }},
@@ -368,7 +368,7 @@ func TestLostAnswers(t *testing.T) {
 	v.ID = fmt.Sprintf("%032x", 1)
 	must(s.AddVisitor(t.Context(), run, v))(t)
 	engine.loseNext()
-	_, _, err = s.Mark(t.Context(), run, v.ID, "1#1")
+	_, _, err = s.Mark(t.Context(), run, v.ID, noon)
 	unknown("Mark", err)
-	wantSame(t, must(s.Visitor(t.Context(), run, v.ID))(t).Mark, "1#1")
+	wantSame(t, must(s.Visitor(t.Context(), run, v.ID))(t).Mark, noon)
 }

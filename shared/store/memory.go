@@ -262,7 +262,7 @@ func (m *Memory) Visitor(ctx context.Context, run room.Run, id string) (room.Vis
 }
 
 // Mark is DynamoDB.Mark.
-func (m *Memory) Mark(ctx context.Context, run room.Run, id, window string) (old room.Visitor, marked bool, err error) {
+func (m *Memory) Mark(ctx context.Context, run room.Run, id string, start time.Time) (old room.Visitor, marked bool, err error) {
 	now, err := m.enter(ctx)
 	if err != nil {
 		return room.Visitor{}, false, err
@@ -274,10 +274,10 @@ func (m *Memory) Mark(ctx context.Context, run room.Run, id, window string) (old
 		return room.Visitor{}, false, err
 	}
 	old = copyVisitor(stored.value)
-	if old.Pass != nil || old.Mark == window {
+	if old.Pass != nil || !old.Mark.Before(start) && !old.Mark.After(start.Add(MarkAhead)) {
 		return old, false, nil
 	}
-	stored.value.Mark = window
+	stored.value.Mark = toMilli(start)
 	m.visitors[k] = stored
 	return old, true, nil
 }

@@ -50,6 +50,10 @@ const (
 	keepCap = 2 * 24 * time.Hour  // admissions of a window, which end with the window
 )
 
+// MarkAhead is how far after the window that is being counted a visitor's mark may lie before it
+// is taken for that of a wrong clock.
+const MarkAhead = time.Minute
+
 // The sort keys, one for each kind of item.
 const (
 	kindState   = "STATE"
