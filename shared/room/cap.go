@@ -16,7 +16,7 @@ const partRate = 15_000
 const shortWindowRate = 600
 
 // switchEvery is the grid on which windows of either length begin, and switchAhead the least
-// notice given of a change: longer than any environment keeps a state.
+// notice given of a change: longer than any environment keeps a state, and the write of it takes.
 const (
 	switchEvery = 10 * time.Second
 	switchAhead = 3 * time.Second
@@ -85,7 +85,7 @@ func (w Window) PartLimit(rate, part int) int64 {
 type Cap struct {
 	Rate   int       // visitors per minute
 	Before int       // the rate whose shape holds until Switch; 0 if no change is under way
-	Switch time.Time // a multiple of ten seconds, so that windows of both shapes begin there
+	Switch time.Time // whole seconds, see switchAt
 }
 
 // At returns the rate and the shape of windows at now. Until a change of shape the lower of the
@@ -97,26 +97,56 @@ func (c Cap) At(now time.Time) (rate int, shape Shape) {
 	return c.Rate, ShapeOf(c.Rate)
 }
 
-// Set returns the cap after the promoter changed the rate at now. Where nothing changed, it brings
-// back a change of shape that a leader with a wrong clock put off for long.
+// Set returns the cap after the promoter changed the rate at now. A change of shape takes effect a
+// few seconds later. In the last seconds before that, the cap stays as it is: some functions would
+// learn of another change too late, so the caller sets it again at its next step. A moment that a
+// leader with a wrong clock set far off is brought back.
 func (c Cap) Set(rate int, now time.Time) Cap {
-	soonest := now.Add(switchAhead).Truncate(switchEvery).Add(switchEvery).UTC()
+	pending := c.Before != 0 && now.Before(c.Switch)
+	if pending && c.Switch.Sub(now) <= switchAhead {
+		return c
+	}
 	if rate == c.Rate {
-		if c.Before != 0 && c.Switch.After(soonest.Add(switchEvery)) {
-			c.Switch = soonest
+		if pending && c.Switch.Sub(now) > 2*switchEvery+switchAhead {
+			c.Switch = switchAt(c.Before, rate, now)
 		}
 		return c
 	}
 	_, shape := c.At(now)
-	if c.Rate == 0 || ShapeOf(rate) == shape {
+	switch {
+	case c.Rate == 0:
 		return Cap{Rate: rate}
+	case ShapeOf(rate) == shape && pending:
+		return Cap{Rate: rate}
+	case ShapeOf(rate) == shape:
+		// What held before is kept: windows of that time are still to be tallied.
+		return Cap{Rate: rate, Before: c.Before, Switch: c.Switch}
 	}
-	pending := c.Before != 0 && now.Before(c.Switch)
 	before := c.Rate
 	if pending {
 		before = c.Before
 	}
-	return Cap{Rate: rate, Before: before, Switch: soonest}
+	return Cap{Rate: rate, Before: before, Switch: switchAt(before, rate, now)}
+}
+
+// switchAt is when windows change from the shape of one rate to that of another: when windows of
+// both begin, which is at every multiple of ten seconds. Where windows become shorter because the
+// rate was raised, it may be earlier: as soon as the part of the long window that is over would have
+// held, at the new rate, all that the whole of it holds at the old one.
+func switchAt(before, rate int, now time.Time) time.Time {
+	from, to := ShapeOf(before), ShapeOf(rate)
+	at := now.Add(switchAhead).Truncate(time.Second).Add(time.Second)
+	for !at.Equal(at.Truncate(switchEvery)) {
+		gone := at.Sub(from.WindowAt(at).Start())
+		if from.Length == to.Length && gone == 0 {
+			break
+		}
+		if from.Length > to.Length && gone.Seconds()*float64(rate) >= from.Length.Seconds()*float64(before) {
+			break
+		}
+		at = at.Add(time.Second)
+	}
+	return at.UTC()
 }
 
 // NextOpening returns when a visitor who found the window of now full should ask again: the start

@@ -129,13 +129,16 @@ func TestSetTakesEffect(t *testing.T) {
 	}{
 		{"same shape, at once", 1000, 2000, second(1), second(1), 2000},
 		{"same long shape, at once", 60, 30, second(1), second(1), 30},
-		{"raised to short windows", 60, 600, second(1), second(10), 60},
+		{"raised to short windows", 60, 600, second(1), second(5), 60},
+		{"raised by little: only the whole window's end will do", 590, 600, second(1), second(10), 590},
+		{"raised threefold: when a third of the window is over", 240, 720, second(9.5), second(14), 240},
+		{"raised threefold at its start: not before that", 240, 720, second(7.5), second(14), 240},
 		{"lowered to long windows", 600, 60, second(1), second(10), 60},
-		{"raised to more parts", 15_000, 60_000, second(1), second(10), 15_000},
-		{"lowered to fewer parts", 60_000, 15_000, second(1), second(10), 15_000},
-		{"just early enough", 60, 600, second(6.999), second(10), 60},
-		{"too late for the next ten seconds", 60, 600, second(7), second(20), 60},
-		{"at the very end", 60, 600, second(9.999), second(20), 60},
+		{"raised to more parts", 15_000, 60_000, second(1), second(5), 15_000},
+		{"lowered to fewer parts", 60_000, 15_000, second(1), second(5), 15_000},
+		{"just early enough", 600, 60, second(5.999), second(10), 60},
+		{"too late for the next ten seconds", 600, 60, second(7), second(20), 60},
+		{"at the very end", 600, 60, second(9.999), second(20), 60},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			changed := Cap{Rate: c.from}.Set(c.to, c.set)
@@ -157,16 +160,16 @@ func TestSetTakesEffect(t *testing.T) {
 }
 
 func TestSetWhileAChangeIsPending(t *testing.T) {
-	pending := Cap{Rate: 60}.Set(1000, noon)
+	pending := Cap{Rate: 590}.Set(1000, noon)
 	for _, c := range []struct {
 		name string
 		rate int
 		want Cap
 	}{
-		{"taken back", 60, Cap{Rate: 60}},
+		{"taken back", 590, Cap{Rate: 590}},
 		{"another rate of the shape that holds", 90, Cap{Rate: 90}},
-		{"another rate of the shape to come", 2000, Cap{Rate: 2000, Before: 60, Switch: noon.Add(10 * time.Second)}},
-		{"a third shape", 60_000, Cap{Rate: 60_000, Before: 60, Switch: noon.Add(10 * time.Second)}},
+		{"another rate of the shape to come", 900, Cap{Rate: 900, Before: 590, Switch: noon.Add(7 * time.Second)}},
+		{"a third shape", 60_000, Cap{Rate: 60_000, Before: 590, Switch: noon.Add(6 * time.Second)}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := pending.Set(c.rate, noon.Add(2*time.Second)); got != c.want {
@@ -182,11 +185,11 @@ func TestSetWhileAChangeIsPending(t *testing.T) {
 	})
 	t.Run("put off by a clock that was ten minutes ahead", func(t *testing.T) {
 		ahead := Cap{Rate: 60}.Set(1000, noon.Add(10*time.Minute))
-		want := Cap{Rate: 1000, Before: 60, Switch: noon.Add(10 * time.Second)}
+		want := Cap{Rate: 1000, Before: 60, Switch: noon.Add(4 * time.Second)}
 		if got := ahead.Set(1000, noon); got != want {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
-		if got := pending.Set(1000, noon.Add(9*time.Second)); got != pending {
+		if got := pending.Set(1000, noon.Add(2*time.Second)); got != pending {
 			t.Errorf("a change that is not late became %+v", got)
 		}
 	})
@@ -223,24 +226,22 @@ func inForce(history []version, t time.Time) []Cap {
 }
 
 // changes plays tick, which tells the cap the wanted rate about every second, and returns the
-// versions of the cap that were stored.
-func changes(rng *rand.Rand, seconds int) (history []version, wanted int, last time.Time) {
+// versions of the cap that were stored. In the last half minute nothing is changed.
+func changes(rng *rand.Rand, seconds int) (history []version, wanted int) {
 	rates := []int{1, 7, 60, 599, 600, 1200, 15_000, 15_001, 40_000, 60_000}
 	wanted = rates[rng.IntN(len(rates))]
 	now, c := noon, Cap{}.Set(wanted, noon)
 	history = []version{{now, c}}
-	for now.Before(noon.Add(time.Duration(seconds) * time.Second)) {
+	for end := noon.Add(time.Duration(seconds) * time.Second); now.Before(end); {
 		now = now.Add(time.Duration(300+rng.IntN(1400)) * time.Millisecond)
-		// A promoter who changes again in the very last second before a switch is left out.
-		near := now.Before(c.Switch) && c.Switch.Sub(now) <= maxStale
-		if !near && rng.IntN(4) == 0 {
-			wanted, last = rates[rng.IntN(len(rates))], now
+		if now.Before(end.Add(-30*time.Second)) && rng.IntN(4) == 0 {
+			wanted = rates[rng.IntN(len(rates))]
 		}
 		if next := c.Set(wanted, now); next != c {
 			c, history = next, append(history, version{now, next})
 		}
 	}
-	return history, wanted, last
+	return history, wanted
 }
 
 // However the promoter changes the rate, environments whose states are up to a second old count in
@@ -248,22 +249,23 @@ func changes(rng *rand.Rand, seconds int) (history []version, wanted int, last t
 func TestStaleEnvironmentsCountTogether(t *testing.T) {
 	const seconds = 120
 	for seed := range uint64(60) {
-		history, wanted, last := changes(rand.New(rand.NewPCG(seed, 4)), seconds)
+		history, wanted := changes(rand.New(rand.NewPCG(seed, 4)), seconds)
 		for start := noon; start.Before(noon.Add(seconds * time.Second)); start = start.Add(10 * time.Second) {
 			checkTenSeconds(t, seed, history, start)
 		}
 		final := history[len(history)-1].cap
-		if rate, shape := final.At(last.Add(switchEvery + switchAhead + 2*time.Second)); rate != wanted || shape != ShapeOf(wanted) {
-			t.Fatalf("seed %d: the rate is still %d in %v fifteen seconds after %d was set", seed, rate, shape, wanted)
+		if rate, shape := final.At(noon.Add(seconds * time.Second)); rate != wanted || shape != ShapeOf(wanted) {
+			t.Fatalf("seed %d: the rate is still %d in %v half a minute after %d was set", seed, rate, shape, wanted)
 		}
 	}
 }
 
 func checkTenSeconds(t *testing.T, seed uint64, history []version, start time.Time) {
 	t.Helper()
-	highest, rates, used := 0, map[int]bool{}, Shape{}
+	highest, rates := 0, map[int]bool{}
 	parts := map[Window][]int64{} // the most that any environment lets each item of a window hold
 	for at := start; at.Before(start.Add(10 * time.Second)); at = at.Add(100 * time.Millisecond) {
+		var used Shape
 		for _, c := range inForce(history, at) {
 			rate, shape := c.At(at)
 			highest, rates[rate] = max(highest, rate), true
@@ -271,7 +273,7 @@ func checkTenSeconds(t *testing.T, seed uint64, history []version, start time.Ti
 				used = shape
 			}
 			if shape != used {
-				t.Fatalf("seed %d: windows of %v and of %v count in the same ten seconds from %v\n%+v", seed, used, shape, start, history)
+				t.Fatalf("seed %d: windows of %v and of %v count at the same moment %v\n%+v", seed, used, shape, at, history)
 			}
 			w := shape.WindowAt(at)
 			if parts[w] == nil {
@@ -363,4 +365,30 @@ func TestNextOpeningHasRoom(t *testing.T) {
 			t.Errorf("the next opening is at %v", at)
 		}
 	})
+}
+
+// Functions whose state is up to a second old change over at Switch all the same, so a change that
+// is about to take effect is neither taken back nor put off.
+func TestLateChangesWaitForTheSwitch(t *testing.T) {
+	raised := Cap{Rate: 300}.Set(1200, noon)
+	for _, rate := range []int{300, 400, 60_000} {
+		late := raised.Set(rate, raised.Switch.Add(-500*time.Millisecond))
+		at := raised.Switch.Add(400 * time.Millisecond) // the old state is 0.9 s old
+		_, stale := raised.At(at)
+		_, fresh := late.At(at)
+		if stale != fresh {
+			t.Errorf("set to %d half a second before the switch: at the same moment windows of %v and of %v", rate, stale, fresh)
+		}
+	}
+}
+
+// The worst case of a raise across lengths, from the step that reads it: what the long window held
+// is soon less than the new rate allows, so nobody waits for its end.
+func TestRaiseIsInForceSoon(t *testing.T) {
+	for ms := range 10_000 {
+		now := noon.Add(time.Duration(ms) * time.Millisecond)
+		if wait := (Cap{Rate: 60}).Set(600, now).Switch.Sub(now); wait <= switchAhead || wait > switchAhead+2*time.Second {
+			t.Fatalf("a rate raised at %v is in force after %v", now, wait)
+		}
+	}
 }

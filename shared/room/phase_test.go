@@ -277,3 +277,18 @@ func TestLive(t *testing.T) {
 		}
 	}
 }
+
+// Visitors joined by the clock while tick was away, and prequeue was moved later meanwhile.
+func TestPreQueueOpenedByTheClockStaysOpen(t *testing.T) {
+	s := &sale{settings: saleSettings(60), now: noon.Add(-31 * time.Minute)}
+	s.State = NewState(Run{"demo", runID}, "", s.settings, Fence{})
+	s.step(0)
+	if err := s.Joinable(noon.Add(-30 * time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	s.settings.PreQueue = noon.Add(-10 * time.Minute)
+	s.step(2 * time.Minute)
+	if err := s.Joinable(s.now); err != nil {
+		t.Errorf("after people could join: %v in phase %s", err, s.Phase)
+	}
+}

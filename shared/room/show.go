@@ -29,6 +29,10 @@ const (
 	// firstShare is the part of the turns that is expected to be claimed before any could be.
 	firstShare = 0.75
 
+	// slowRate is the rate in visitors per minute below which windows hold too few to tell how many
+	// came: the pointer then just keeps to the rate.
+	slowRate = 12
+
 	// settle is how long after its end a window is tallied, so that writes under way have landed.
 	settle = 2 * time.Second
 	// recent is the span over which the published rate is measured.
@@ -43,7 +47,7 @@ type Show struct {
 	Fresh   []Turned  // places that it passed so lately that it is too early to miss anybody
 	Claims  float64   // visitors who came for their turn lately, smoothed
 	Waiting float64   // visitors whom the cap sent away in the latest window: they come back
-	Served  float64   // part of those who came in the latest window that was admitted, 0 to 1
+	Refused float64   // part of those who came in the latest window that was sent away, 0 to 1
 	Counted time.Time // windows that end by then have been tallied; zero before the first
 	Recent  []Taken   // what the windows of the last minute took, oldest first
 }
@@ -115,6 +119,9 @@ func (s Show) Rate() int64 {
 // fewer turns the share is measured by, the more are invited on top: too many only wait a moment
 // at the cap, too few leave the shop empty.
 func (s Show) boost(perSecond float64) float64 {
+	if perSecond*60 < slowRate {
+		return 1
+	}
 	waiting := s.Waiting / perSecond / drain.Seconds()
 	chance := 1 / math.Sqrt(max(s.Turns, 1))
 	return min(maxBoost, max(minBoost, (1+margin+chance-waiting)/s.Share()))
@@ -128,19 +135,19 @@ func (s Show) tally(c Cap, tallies []Tally) Show {
 		rate, _ := c.At(t.Window.Start())
 		s = s.weigh(t.Window, float64(rate)/60)
 		if limit := t.Window.Limit(rate); limit > 0 {
-			came := float64(t.N)
-			if t.N >= limit {
-				spent := max(t.Last.Sub(t.Window.Start()).Seconds()/t.Window.Length.Seconds(), 0.01)
-				came = min(max(came, (came-1)/spent), 10*came)
-			}
+			came := t.came(limit)
 			s.Claims += max(0, came-s.Waiting)
-			s.Waiting = came - float64(t.N)
-			s.Served = 1
-			if came > 0 {
-				s.Served = float64(t.N) / came
+			s.Waiting, s.Refused = came-float64(t.N), 0
+			switch {
+			case t.N == limit && rate < slowRate:
+				s.Refused = 1
+			case came > 0:
+				s.Refused = s.Waiting / came
 			}
 		}
 		s.Counted = t.Window.End()
+		// After a clock went back, what it had counted in times to come is counted again.
+		s.Recent = slices.DeleteFunc(s.Recent, func(t Taken) bool { return !t.End.Before(s.Counted) })
 		s.Recent = append(s.Recent, Taken{End: s.Counted, N: t.N})
 	}
 	keep := 0
@@ -149,6 +156,17 @@ func (s Show) tally(c Cap, tallies []Tally) Show {
 	}
 	s.Recent = s.Recent[keep:]
 	return s
+}
+
+// came estimates how many came to the window, those sent away included. One that holds more than
+// its limit was counted at a higher rate, and says nothing of this one.
+func (t Tally) came(limit int64) float64 {
+	n := float64(t.N)
+	if t.N != limit {
+		return n
+	}
+	spent := max(t.Last.Sub(t.Window.Start()).Seconds()/t.Window.Length.Seconds(), 0.01)
+	return min(max(n, (n-1)/spent), 10*n)
 }
 
 // weigh lets the past count less by the time that a window took, and takes in the turns that the
@@ -160,7 +178,7 @@ func (s Show) weigh(w Window, perSecond float64) Show {
 	s.Turns *= factor
 	s.Claims *= factor
 	until := w.End().Add(-claimLag)
-	for len(s.Fresh) > 0 && (s.Fresh[0].At.Before(until) || len(s.Fresh) > maxFresh) {
+	for len(s.Fresh) > 0 && s.Fresh[0].At.Before(until) {
 		s.Turns += float64(s.Fresh[0].N)
 		s.Fresh = s.Fresh[1:]
 	}
@@ -172,6 +190,10 @@ func (s Show) turn(n int64, now time.Time) Show {
 	if n > 0 {
 		s.Fresh = append(slices.Clone(s.Fresh), Turned{now, n})
 	}
+	if len(s.Fresh) > maxFresh { // nothing has been tallied for a minute
+		s.Turns += float64(s.Fresh[0].N)
+		s.Fresh = s.Fresh[1:]
+	}
 	return s
 }
 
@@ -179,6 +201,6 @@ func (s Show) turn(n int64, now time.Time) Show {
 // five seconds after the first turns.
 func (s Show) expect(perSecond float64) Show {
 	s.Turns = max(2*perSecond, smoothingTurns/5)
-	s.Claims, s.Served = s.Turns*firstShare, 1
+	s.Claims = s.Turns * firstShare
 	return s
 }

@@ -94,7 +94,7 @@ func (c *crowd) between(a, b time.Duration) time.Duration {
 }
 
 func TestShopGetsItsRate(t *testing.T) {
-	const minutes, seeds = 5, 8
+	const minutes, seeds = 5, 3
 	for _, rate := range []int{60, 120, 600, 3000, 13_000, 60_000} {
 		for _, show := range []float64{1, 0.8, 0.65, 0.5} {
 			t.Run(fmt.Sprintf("%d a minute, %.0f %% come", rate, show*100), func(t *testing.T) {

@@ -100,7 +100,7 @@ func Step(st State, p Pacing, s Settings, tallies []Tally, now time.Time) (State
 		return st, p
 	}
 	if st.Admitted > 0 {
-		st.Clock += time.Duration(float64(elapsed) * p.Show.Served)
+		st.Clock += time.Duration(float64(elapsed) * (1 - p.Show.Refused))
 	}
 	st, p.Show = st.advance(p.Show, elapsed)
 	return st.expire(p, s.ClaimWindow)
@@ -112,6 +112,8 @@ func (st State) adopt(s Settings, now time.Time) State {
 	if st.Phase == Closed {
 		return st
 	}
+	// Visitors may have joined by the clock before any step noted that the pre-queue was open.
+	st.PoolOpen = st.PoolOpen || !st.PreQueue.IsZero() && !now.Before(st.PreQueue)
 	st.Phase = st.phase(s, now)
 	st.PoolOpen = st.PoolOpen || st.Phase == PreQueue || st.Frozen()
 	st.OnSale, st.PreQueue, st.Closes = s.OnSale, s.PreQueue, s.Closes

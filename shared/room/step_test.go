@@ -50,7 +50,7 @@ func (s *sale) admits(d time.Duration) int64 {
 // quiet is what is known when as many come as are let through: the pointer moves at the rate.
 func quiet(rate int) Show {
 	perSecond := float64(rate) / 60
-	s := Show{Turns: 1e6, Claims: 1e6, Served: 1}
+	s := Show{Turns: 1e6, Claims: 1e6}
 	s.Waiting = (margin + 1e-3) * perSecond * drain.Seconds()
 	return s
 }
@@ -410,8 +410,8 @@ func brokenPromise(before State, after sale, d time.Duration) string {
 		return "a closed run was opened"
 	case after.Base != before.Base || after.Cohort != before.Cohort || after.Closing != before.Closing || after.Fence != before.Fence || after.Shards != before.Shards:
 		return "a step changed what is not its own"
-	case after.pacing.Show.Share() < 0 || after.pacing.Show.Share() > 1 || after.pacing.Show.Served < 0 || after.pacing.Show.Served > 1:
-		return fmt.Sprintf("of the turns %f are claimed, of the claims %f served", after.pacing.Show.Share(), after.pacing.Show.Served)
+	case after.pacing.Show.Share() < 0 || after.pacing.Show.Share() > 1 || after.pacing.Show.Refused < 0 || after.pacing.Show.Refused > 1:
+		return fmt.Sprintf("of the turns %f are claimed, of the claims %f refused", after.pacing.Show.Share(), after.pacing.Show.Refused)
 	case after.Phase == Open && len(after.pacing.Checkpoints) > int(after.settings.ClaimWindow/CheckpointEvery)+2:
 		return fmt.Sprintf("%d checkpoints are kept", len(after.pacing.Checkpoints))
 	}
@@ -492,5 +492,16 @@ func TestWait(t *testing.T) {
 	s.Speed = 0
 	if got, ok := s.Wait(160); ok {
 		t.Errorf("a pointer that stands still comes in %v", got)
+	}
+}
+
+// Pacing may be lost; the clock of turns goes on.
+func TestClockGoesOnWithoutPacing(t *testing.T) {
+	s := openSale(600, 1<<40)
+	s.step(time.Second)
+	s.pacing = Pacing{}
+	before := s.Clock
+	if s.step(time.Second); s.Clock == before {
+		t.Error("the clock of turns stands still although nobody is refused")
 	}
 }

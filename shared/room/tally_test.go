@@ -83,7 +83,7 @@ func TestEveryWindowIsTalliedOnce(t *testing.T) {
 
 // tallied is what is known after windows that took n visitors each.
 func tallied(rate, windows int, n int64) Show {
-	s := Show{Served: 1}
+	s := Show{}
 	w := ShapeOf(rate).WindowAt(noon)
 	for range windows {
 		s = s.tally(Cap{Rate: rate}, []Tally{{w, n, w.End()}})
@@ -179,13 +179,77 @@ func TestBoostIsBounded(t *testing.T) {
 func TestWaitingVisitorsAreCountedOnce(t *testing.T) {
 	w := ShapeOf(600).WindowAt(noon)
 	half := w.Start().Add(w.Length / 2)
-	s := Show{Served: 1}.tally(Cap{Rate: 600}, []Tally{{w, 10, half}})
-	if s.Claims != 18 || s.Waiting != 8 || s.Served != 10.0/18 {
+	s := Show{}.tally(Cap{Rate: 600}, []Tally{{w, 10, half}})
+	if s.Claims != 18 || s.Waiting != 8 || s.Refused != 8.0/18 {
 		t.Fatalf("after a window that was full half-way: %+v", s)
 	}
 	claims := s.Claims
 	s = s.tally(Cap{Rate: 600}, []Tally{{w.Next(), 8, w.Next().End()}})
-	if s.Claims >= claims || s.Waiting != 0 || s.Served != 1 {
+	if s.Claims >= claims || s.Waiting != 0 || s.Refused != 0 {
 		t.Errorf("eight who were sent away came again: %+v, after %f claims", s, claims)
+	}
+}
+
+// What was counted in times to come, before the clock was set back, is not counted twice.
+func TestRateAfterTheClockWentBack(t *testing.T) {
+	s := openSale(600, 1<<40)
+	second := func(d time.Duration) {
+		var tallies []Tally
+		for _, w := range s.pacing.Show.Due(s.Cap, s.now.Add(d)) {
+			tallies = append(tallies, Tally{w, 10, w.End().Add(-time.Millisecond)})
+		}
+		s.step(d, tallies...)
+	}
+	for range 900 {
+		second(time.Second)
+	}
+	second(-10 * time.Minute)
+	for i := range 300 {
+		second(time.Second)
+		if r := s.pacing.Show.Rate(); r > 1200 {
+			t.Fatalf("%d s after the jump %d a minute are published, with %d windows kept", i, r, len(s.pacing.Show.Recent))
+		}
+	}
+}
+
+// At a few visitors a minute a full window does not tell how many were sent away. Everybody comes
+// and asks until let in: nobody is invited whom the cap cannot take, and nobody's turn expires.
+func TestSlowRatesInviteNoMoreThanFit(t *testing.T) {
+	for _, rate := range []int{1, 3, 6, 7, 9, 12, 60} {
+		c := newCrowd(1, rate)
+		for range 2 * 3600 {
+			c.second(1) // everybody comes for the turn and asks until let in
+		}
+		waited := float64(len(c.claims)) / float64(rate)
+		if waited > 10 {
+			t.Errorf("at %d a minute %d visitors wait at the cap: %.0f minutes' worth; refused %.2f, speed %.2f times the rate, %d expired",
+				rate, len(c.claims), waited, c.pacing.Show.Refused, c.state.Speed/float64(rate), c.state.Expired)
+		}
+	}
+}
+
+// A change of the rate soon after a change of shape leaves the windows before it to be tallied.
+func TestWindowsBeforeASwitchAreTallied(t *testing.T) {
+	c := Cap{Rate: 60}.Set(600, noon)        // windows of 1 s from +10 s
+	c = c.Set(700, noon.Add(11*time.Second)) // same shape: Before is forgotten
+	s := Show{Counted: noon}                 // [0, 10) has not settled before +12 s
+	due := s.Due(c, noon.Add(12*time.Second))
+	if len(due) != 1 || due[0].Length != 10*time.Second {
+		t.Errorf("due are %v, want the one window of ten seconds in which visitors were counted", due)
+	}
+}
+
+// A lowered rate does not make windows of before look overfull.
+func TestTallyAfterALoweredRate(t *testing.T) {
+	s := openSale(6000, 1<<40)
+	s.pacing.Show = quiet(6000)
+	for range 5 {
+		s.step(time.Second)
+	}
+	w := ShapeOf(6000).WindowAt(s.now.Add(-3 * time.Second))
+	s.settings.Rate = 600
+	s.step(time.Second, Tally{w, 60, w.Start().Add(100 * time.Millisecond)}) // 60 of 100: not full
+	if s.pacing.Show.Waiting > 0 || s.pacing.Show.Refused > 0 {
+		t.Errorf("nobody was refused, but %.0f are thought to wait and %.2f to be refused", s.pacing.Show.Waiting, s.pacing.Show.Refused)
 	}
 }
