@@ -4,6 +4,7 @@ package join
 import (
 	"context"
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -33,13 +34,18 @@ type Answer struct {
 // NewHandler answers `POST /v1/events/{event}/join`.
 func NewHandler(joiner *Joiner, key ticket.Key) httpapi.Handler {
 	return func(ctx context.Context, r httpapi.Request) (httpapi.Response, error) {
+		event, err := httpapi.Event(r)
+		if err != nil {
+			return httpapi.Response{}, err
+		}
 		secret, err := readSecret(r)
 		if err != nil {
 			return httpapi.Response{}, err
 		}
-		v, run, created, err := joiner.Join(ctx, httpapi.Event(r), room.VisitorID(secret))
+		id := room.VisitorID(secret)
+		v, run, created, err := joiner.Join(ctx, event, id)
 		if err != nil {
-			return httpapi.Response{}, err
+			return httpapi.Response{}, fmt.Errorf("visitor %s: %w", id, err)
 		}
 		status := http.StatusOK
 		if created {

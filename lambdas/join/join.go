@@ -70,9 +70,12 @@ func (j *Joiner) Join(ctx context.Context, event, id string) (v room.Visitor, ru
 			return v, run, false, fmt.Errorf("count an arrival: %w", err2)
 		}
 		// The cohort was sealed under us. The state may not say so for a moment yet, and then its
-		// successor is the one to count in; or it says that nobody may join any more.
-		j.remember(run, number+1)
+		// successor is the one to count in. Or it says that nobody may join any more, and then there
+		// is none: only a state that was read after the seal makes the successor safe to count in.
 		state, err = j.States.Fresh(ctx, event)
+		if err == nil && state.Run == run && state.Joinable(j.Now()) == nil {
+			j.remember(run, number+1)
+		}
 	}
 	return v, run, false, httpapi.Busy
 }

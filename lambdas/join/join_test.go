@@ -389,3 +389,40 @@ func TestLogsHoldNoSecrets(t *testing.T) {
 		}
 	}
 }
+
+// Space as JSON has it is not all space that Unicode knows.
+func TestSpaceThatJSONDoesNotKnow(t *testing.T) {
+	s := newSale(t)
+	for _, space := range []string{"\v", "\f", "\u0085", "\u00a0", "\u2003"} {
+		for _, text := range []string{space + body(secret(1, 16)), body(secret(1, 16)) + space} {
+			wantProblem(t, s.ask(t, s.request(text)), 400, "bad-request")
+		}
+	}
+}
+
+// A name that no event can have is unknown before the table is asked, which refuses keys of more
+// than 2,048 bytes: that would be a fault of ours and a line in the log for each made-up name.
+func TestImpossibleEventsAreNotLookedUp(t *testing.T) {
+	s := newSale(t)
+	s.faults.made()
+	for _, name := range []string{"", "Demo", "a/b", "d\u00e9mo", "demo#1", "v1", "shop", strings.Repeat("a", 65), strings.Repeat("a", 5000)} {
+		wantProblem(t, s.ask(t, forEvent(s.request(body(secret(1, 16))), name)), 404, "unknown-event")
+		if read := s.faults.made("State"); read != nil {
+			t.Errorf("%.70q was looked up", name)
+		}
+	}
+}
+
+// The last cohort is sealed, and the state that says so cannot be read at once. Until it can, the
+// function believes that the sale is on; a place behind the last cohort would never be drawn.
+func TestNobodyJoinsBehindTheLastCohort(t *testing.T) {
+	s := newSale(t)
+	s.seal(t, 0)
+	s.store(t, func(st *room.State) { st.Cohort, st.Phase, st.Final = 1, room.Closed, true })
+	s.faults.refuse = failing("State", errLost)
+	wantProblem(t, s.join(t, 1), 503, "internal")
+	wantProblem(t, s.join(t, 1), 503, "internal")
+	s.faults.refuse = nil
+	s.now = s.now.Add(2 * time.Second)
+	wantProblem(t, s.join(t, 1), 410, "over")
+}

@@ -29,11 +29,15 @@ type Answer struct {
 // the state and seals only, never the visitor, so that asking often costs next to nothing.
 func NewHandler(line turn.Line, key ticket.Key) httpapi.Handler {
 	return func(ctx context.Context, r httpapi.Request) (httpapi.Response, error) {
+		event, err := httpapi.Event(r)
+		if err != nil {
+			return httpapi.Response{}, err
+		}
 		text, err := httpapi.Bearer(r)
 		if err != nil {
 			return httpapi.Response{}, err
 		}
-		t, err := turn.Find(ctx, line, key, httpapi.Event(r), text)
+		t, err := turn.Find(ctx, line, key, event, text)
 		if err != nil {
 			return httpapi.Response{}, err
 		}

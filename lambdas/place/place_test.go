@@ -272,3 +272,14 @@ func TestFailuresOfTheStore(t *testing.T) {
 	s.fail = nil
 	s.where(t, s.tickets[1])
 }
+
+// A name that no event can have is unknown before the table is asked.
+func TestImpossibleEventsAreNotLookedUp(t *testing.T) {
+	s := newSale(t, unchanged)
+	s.fail = errLost
+	for _, name := range []string{"", "Demo", "a/b", "v1", "shop", strings.Repeat("a", 65), strings.Repeat("a", 5000)} {
+		r := s.request("Authorization", "Bearer "+s.tickets[1])
+		r.PathParameters = map[string]string{names.EventParameter: name}
+		wantProblem(t, s.ask(t, r), 404, "unknown-event")
+	}
+}

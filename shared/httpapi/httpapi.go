@@ -28,8 +28,11 @@ type (
 // Handler answers one request. An error becomes a problem document by the table of this package.
 type Handler func(context.Context, Request) (Response, error)
 
+// levels says which problems a team should hear of.
+var levels = map[*Problem]slog.Level{Internal: slog.LevelError, Busy: slog.LevelWarn}
+
 // Answer wraps h so that every error becomes a problem document. Only what is ours to mend is
-// logged as an error; neither bodies nor headers are, since they hold tickets and secrets.
+// logged; neither bodies nor headers are, since they hold tickets and secrets.
 func (h Handler) Answer(log *slog.Logger) func(context.Context, Request) (Response, error) {
 	return func(ctx context.Context, r Request) (Response, error) {
 		response, err := h(ctx, r)
@@ -37,16 +40,25 @@ func (h Handler) Answer(log *slog.Logger) func(context.Context, Request) (Respon
 			return response, nil
 		}
 		p := problemOf(err)
-		if p == Internal {
-			log.ErrorContext(ctx, "request failed", "event", Event(r), "route", r.Resource,
+		level, logged := levels[p]
+		if logged && !errors.Is(err, context.Canceled) { // a visitor who left is no fault
+			event, _ := Event(r)
+			log.Log(ctx, level, "request failed", "event", event, "route", r.Resource,
 				"request", r.RequestContext.RequestID, "error", err)
 		}
 		return p.Response(), nil
 	}
 }
 
-// Event is the event that the request's path names; it may be any text.
-func Event(r Request) string { return r.PathParameters[names.EventParameter] }
+// Event returns the event that the request's path names, or UnknownEvent if none can have that
+// name: what anybody can make up never reaches the table.
+func Event(r Request) (string, error) {
+	name := r.PathParameters[names.EventParameter]
+	if !names.ValidEvent(name) {
+		return "", UnknownEvent
+	}
+	return name, nil
+}
 
 // OK answers with v as JSON.
 func OK(status int, v any) (Response, error) {
@@ -111,7 +123,7 @@ func Decode(r Request, limit int, v any) error {
 	if len(body) > limit {
 		return TooLarge
 	}
-	body = bytes.TrimSpace(body)
+	body = bytes.Trim(body, " \t\r\n") // what JSON takes for space
 	if len(body) == 0 || body[0] != '{' {
 		return BadRequest("Send a JSON object.")
 	}

@@ -325,7 +325,8 @@ func TestErrorsBecomeProblems(t *testing.T) {
 			if strings.Contains(response.Body, "while at it") {
 				t.Errorf("the client is told %s", response.Body)
 			}
-			if ours := test.code == "internal"; ours != (log != "") {
+			level := map[string]string{"internal": `"ERROR"`, "busy": `"WARN"`}[test.code]
+			if (level != "") != (log != "") || !strings.Contains(log, level) {
 				t.Errorf("logged %q", log)
 			}
 		})
@@ -366,10 +367,11 @@ func TestAnswersPassUnchanged(t *testing.T) {
 }
 
 func TestEvent(t *testing.T) {
-	if got := httpapi.Event(httpapi.Request{}); got != "" {
-		t.Errorf("%q from a request without path parameters", got)
+	if got, err := httpapi.Event(httpapi.Request{}); got != "" || err != httpapi.UnknownEvent {
+		t.Errorf("%q, %v from a request without path parameters", got, err)
 	}
-	if got := httpapi.Event(httpapi.Request{PathParameters: map[string]string{names.EventParameter: "demo"}}); got != "demo" {
-		t.Errorf("%q, want demo", got)
+	request := httpapi.Request{PathParameters: map[string]string{names.EventParameter: "demo"}}
+	if got, err := httpapi.Event(request); got != "demo" || err != nil {
+		t.Errorf("%q, %v, want demo", got, err)
 	}
 }

@@ -2,6 +2,11 @@
 // environment variables, routes and addresses. It imports nothing of ours.
 package names
 
+import (
+	"slices"
+	"strings"
+)
+
 // Environment variables of the functions. Each function reads only those that it needs.
 const (
 	EnvTable         = "TABLE_NAME"     // DynamoDB table: join, admit, place, tick
@@ -78,6 +83,13 @@ const (
 
 // PassParameter is the query parameter that carries a pass to the shop.
 const PassParameter = "waitingroom_pass"
+
+// ValidEvent reports whether an event may have this name: 1 to 64 of a-z, 0-9 and hyphens, and
+// none of Reserved.
+func ValidEvent(name string) bool {
+	return 1 <= len(name) && len(name) <= 64 && !slices.Contains(Reserved(), name) &&
+		strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}
 
 // Reserved are names that no event may have: they are first segments of other addresses.
 func Reserved() []string { return []string{"v1", "status", "seals", "shop", "assets"} }

@@ -157,7 +157,7 @@ func CheckEvent(name string) error {
 	if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
 		return fmt.Errorf("event name %s holds other characters than a-z, 0-9 and hyphens", quote(name))
 	}
-	if slices.Contains(names.Reserved(), name) {
+	if !names.ValidEvent(name) {
 		return fmt.Errorf("event name %s is reserved: choose another", quote(name))
 	}
 	return nil

@@ -53,6 +53,9 @@ func Find(ctx context.Context, line Line, key ticket.Key, event, text string) (T
 		return Turn{Ticket: t, State: state}, nil
 	}
 	seal, err := line.Seal(ctx, state.Run, t.Cohort)
+	if errors.Is(err, store.ErrNotFound) && state.Phase == room.Closed {
+		return Turn{}, room.ErrOver // seals of a closed run are forgotten one day, its state is not
+	}
 	if err != nil {
 		return Turn{}, fmt.Errorf("read the seal of cohort %d: %w", t.Cohort, err)
 	}
