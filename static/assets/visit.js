@@ -19,6 +19,7 @@ export class Visit {
   #missing = 0;
   #clock = new ServerClock();
   #pace = new Pace();
+  #opened = null; // when this page first saw the line open
   #seat = { ticket: null, position: null };
   #range = null;
   #held = false; // the turn has come and the shop is full
@@ -161,6 +162,7 @@ export class Visit {
   #accept(status) {
     if (this.#status?.run !== status.run) this.#pace = new Pace();
     this.#pace.add(status);
+    this.#opened = status.phase === "open" ? this.#opened ?? this.#env.now() : null;
     this.#status = status;
     const mine = this.#env.record.read();
     if (mine.run && mine.run !== status.run) this.#env.record.write({});
@@ -176,7 +178,10 @@ export class Visit {
     if (status.phase === "closed" || mine.outcome) return Infinity;
     if (status.phase === "soldout") return 5 * MINUTE;
     if (position === null || isTurn(position, status)) return 0;
-    return (this.#minutes(position) ?? 2) * MINUTE;
+    const wait = (this.#minutes(position) ?? 2) * MINUTE;
+    // When a sale begins, the first speeds measured are far too low: nobody stays away for longer
+    // than the line has been watched.
+    return this.#opened === null ? wait : Math.min(wait, 10 * (this.#env.now() - this.#opened));
   }
 
   async #joinLine() {

@@ -521,6 +521,19 @@ test("the countdown follows the server's clock, whatever the visitor's says", as
   assert.equal(tab.view.status.onsale - tab.visit.view().now, 57500);
 });
 
+test("when a sale begins, nobody stays away on a first guess", async () => {
+  for (const rate of [0, 1]) {
+    const tab = await inLine();
+    tab.room.set({ rate });
+    const before = tab.room.count("status");
+    await tab.clock.advance(20);
+    const polls = tab.room.count("status") - before;
+    assert.ok(polls >= 2, `${polls} polls in twenty seconds at a measured rate of ${rate}`);
+    await tab.clock.advance(600);
+    assert.ok(tab.room.count("status") - before - polls <= 60, "a line that stands still is not asked about all the time");
+  }
+});
+
 test("the further away the turn, the slower the polls", async () => {
   const far = await inLine();
   far.room.seal = { ...far.room.seal, base: 100000 };
