@@ -16,8 +16,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	awsdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -25,13 +25,14 @@ import (
 	"waitingroom/lambdas/admit"
 	"waitingroom/lambdas/join"
 	"waitingroom/lambdas/place"
+	"waitingroom/lambdas/settings"
 	"waitingroom/lambdas/tick"
 	"waitingroom/local/dynamodb"
 	"waitingroom/local/parameterstore"
 	"waitingroom/local/shop"
 	"waitingroom/shared/names"
 	"waitingroom/shared/publish"
-	"waitingroom/shared/settings"
+	parameters "waitingroom/shared/settings"
 	"waitingroom/shared/store"
 	"waitingroom/shared/ticket"
 )
@@ -51,6 +52,7 @@ type Room struct {
 	address   string // of the page, without a trailing slash
 	awsAddr   string // of DynamoDB and Parameter Store
 	table     string
+	calls     *http.Transport // to DynamoDB and Parameter Store
 	parameter *parameterstore.Store
 	servers   []*http.Server
 	documents *publish.Folder
@@ -63,6 +65,9 @@ type Room struct {
 // Start starts everything and returns when visitors can come. ctx bounds the start only.
 func Start(ctx context.Context, o Options, log *slog.Logger) (*Room, error) {
 	r := &Room{options: o, parameter: parameterstore.New(time.Now), stopTick: func() {}}
+	// One process is all environments at once, each of which would have a connection of its own.
+	r.calls = http.DefaultTransport.(*http.Transport).Clone()
+	r.calls.Proxy, r.calls.MaxIdleConns, r.calls.MaxIdleConnsPerHost = nil, 512, 512
 	if err := r.start(ctx, log); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
@@ -128,7 +133,7 @@ func (r *Room) wire(ctx context.Context, log *slog.Logger) (http.Handler, *tick.
 	if err != nil {
 		return nil, nil, err
 	}
-	parameters, err := settings.NewReader(ssm.NewFromConfig(r.config()), names.ParameterPath, nil)
+	reader, err := parameters.NewReader(ssm.NewFromConfig(r.config()), names.ParameterPath, nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -151,13 +156,27 @@ func (r *Room) wire(ctx context.Context, log *slog.Logger) (http.Handler, *tick.
 		names.FunctionPlace: place.NewHandler(view, tickets).Answer(log),
 	}
 	started := time.Now()
+	r.parameter.OnChange(changes(settings.NewHandler(kept, names.ParameterPath, time.Now, log), log))
 	ticker := &tick.Ticker{
-		Store: kept, Parameters: parameters, Publisher: r.documents,
+		Store: kept, Parameters: reader, Publisher: r.documents,
 		Secret: secret, Random: crypto.Reader,
 		Now: time.Now, Monotonic: func() time.Duration { return time.Since(started) },
 		Parallel: 16, WellKnown: wellKnown, Log: log,
 	}
 	return newSite(functions, r.documents, checkout), ticker, nil
+}
+
+// changes tells the settings function of a changed parameter, as EventBridge does.
+func changes(tell func(context.Context, events.CloudWatchEvent) error, log *slog.Logger) func(name, operation string) {
+	return func(name, operation string) {
+		detail, err := json.Marshal(settings.Change{Name: name, Operation: operation})
+		if err == nil {
+			err = tell(context.Background(), events.CloudWatchEvent{DetailType: "Parameter Store Change", Source: "aws.ssm", Detail: detail})
+		}
+		if err != nil {
+			log.Warn("change not announced, it is read some seconds later", "error", err)
+		}
+	}
 }
 
 // config is the AWS configuration of a machine without an account.
@@ -166,10 +185,7 @@ func (r *Room) config() aws.Config {
 		Region:       region,
 		Credentials:  credentials.NewStaticCredentialsProvider("local", "local", ""),
 		BaseEndpoint: &r.awsAddr,
-		HTTPClient: awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
-			// One process is all environments at once, each of which would have a connection of its own.
-			t.MaxIdleConns, t.MaxIdleConnsPerHost = 512, 512
-		}),
+		HTTPClient:   &http.Client{Transport: r.calls},
 	}
 }
 
@@ -186,9 +202,9 @@ func (r *Room) secretAndTable() (secret []byte, table string) {
 func (r *Room) setParameters() error {
 	path := names.ParameterPath + r.options.Event + "/"
 	for name, value := range map[string]string{
-		settings.OnSale: r.options.OnSale.UTC().Format(time.RFC3339),
-		settings.Rate:   strconv.Itoa(r.options.Rate),
-		settings.Target: r.address + shop.Path,
+		parameters.OnSale: r.options.OnSale.UTC().Format(time.RFC3339),
+		parameters.Rate:   strconv.Itoa(r.options.Rate),
+		parameters.Target: r.address + shop.Path,
 	} {
 		if err := r.parameter.Put(path+name, value); err != nil {
 			return fmt.Errorf("set %s: %w", name, err)

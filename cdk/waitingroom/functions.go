@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awseventstargets"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
@@ -30,6 +32,7 @@ func (r *Room) addFunctions(folder string) {
 	r.allowAdmit(r.Functions[names.FunctionAdmit])
 	r.allowPlace(r.Functions[names.FunctionPlace])
 	r.allowTick(r.Functions[names.FunctionTick])
+	r.allowSettings(r.Functions[names.FunctionSettings])
 }
 
 // newFunction gives the function a role of its own that may write its own log and nothing else:
@@ -65,10 +68,12 @@ func (r *Room) newFunction(name, folder string) awslambda.Function {
 }
 
 func (r *Room) environment(function string) *map[string]*string {
-	environment := map[string]*string{
-		names.EnvTable:  r.Table.TableName(),
-		names.EnvSecret: r.Secret.SecretArn(),
+	environment := map[string]*string{names.EnvTable: r.Table.TableName()}
+	if function == names.FunctionSettings {
+		environment[names.EnvParameterPath] = jsii.String(names.ParameterPath)
+		return &environment
 	}
+	environment[names.EnvSecret] = r.Secret.SecretArn()
 	if function == names.FunctionAdmit || function == names.FunctionTick {
 		environment[names.EnvPassKey] = r.PassKey.KeyId()
 		environment[names.EnvIssuer] = r.Address
@@ -113,6 +118,22 @@ func (r *Room) allowTick(tick awslambda.Function) {
 	r.allow(tick, "ssm:GetParametersByPath", r.parameterARN(""), r.parameterARN("/*"))
 	r.PassKey.Grant(tick, jsii.String("kms:GetPublicKey"))
 	r.allowSecret(tick)
+}
+
+// allowSettings lets settings mark states. It is told which parameter has changed, not its value.
+func (r *Room) allowSettings(settings awslambda.Function) {
+	r.Table.Grant(settings, jsii.String(writeTable))
+	awsevents.NewRule(r.Construct, jsii.String("ParameterChanges"), &awsevents.RuleProps{
+		Description: jsii.String("waiting room: a promoter changed a parameter"),
+		EventPattern: &awsevents.EventPattern{
+			Source:     jsii.Strings("aws.ssm"),
+			DetailType: jsii.Strings("Parameter Store Change"),
+			Detail: &map[string]interface{}{
+				"name": awsevents.Match_Prefix(jsii.String(names.ParameterPath)),
+			},
+		},
+		Targets: &[]awsevents.IRuleTarget{awseventstargets.NewLambdaFunction(settings, nil)},
+	})
 }
 
 // allowSecret grants the one action that the functions use; GrantRead would add another.

@@ -29,7 +29,7 @@ func functionID(t *testing.T, name string) string {
 
 func TestFunctions(t *testing.T) {
 	timeouts := map[string]float64{
-		names.FunctionJoin: 10, names.FunctionAdmit: 10, names.FunctionPlace: 10, names.FunctionTick: 210,
+		names.FunctionJoin: 10, names.FunctionAdmit: 10, names.FunctionPlace: 10, names.FunctionTick: 210, names.FunctionSettings: 10,
 	}
 	assets := map[string]bool{}
 	for _, name := range names.Functions() {
@@ -58,6 +58,7 @@ func TestEnvironment(t *testing.T) {
 		names.FunctionPlace: {names.EnvSecret, names.EnvTable},
 		names.FunctionTick: {names.EnvSecret, names.EnvTable, names.EnvIssuer, names.EnvPassKey,
 			names.EnvStatusBucket, names.EnvParameterPath},
+		names.FunctionSettings: {names.EnvTable, names.EnvParameterPath},
 	}
 	for name, want := range tests {
 		_, function := deployed(t, name)
@@ -82,6 +83,20 @@ func TestTickDoesNotPileUp(t *testing.T) {
 		}
 		if got := schedule.Properties["ScheduleExpression"]; got != "rate(1 minute)" {
 			t.Errorf("%s: %v", id, got)
+		}
+	}
+}
+
+// What is told is best effort, so the rule hands on only what is the room's, and no value.
+func TestSettingsIsToldOfChanges(t *testing.T) {
+	for id, rule := range every(t, "AWS::Events::Rule", 1) {
+		want := `{"detail":{"name":[{"prefix":"` + names.ParameterPath + `"}]},"detail-type":["Parameter Store Change"],"source":["aws.ssm"]}`
+		if got := text(t, rule.Properties["EventPattern"]); got != want {
+			t.Errorf("%s: %s, want %s", id, got, want)
+		}
+		target := rule.Properties["Targets"].([]any)[0].(map[string]any)
+		if got := references(target["Arn"]); !slices.Equal(got, []string{functionID(t, names.FunctionSettings)}) {
+			t.Errorf("%s starts %q", id, got)
 		}
 	}
 }
@@ -133,12 +148,14 @@ func listed(value any) []string {
 }
 
 func TestLeastPrivilege(t *testing.T) {
-	everyone := []string{"logs:CreateLogStream", "logs:PutLogEvents", "secretsmanager:GetSecretValue", "dynamodb:GetItem"}
+	everyone := []string{"logs:CreateLogStream", "logs:PutLogEvents"}
 	tests := map[string][]string{
-		names.FunctionJoin:  {"dynamodb:UpdateItem"},
-		names.FunctionAdmit: {"dynamodb:UpdateItem", "kms:Sign", "kms:GetPublicKey"},
-		names.FunctionPlace: {},
-		names.FunctionTick:  {"dynamodb:UpdateItem", "kms:GetPublicKey", "s3:PutObject", "ssm:GetParametersByPath"},
+		names.FunctionJoin:  {"secretsmanager:GetSecretValue", "dynamodb:GetItem", "dynamodb:UpdateItem"},
+		names.FunctionAdmit: {"secretsmanager:GetSecretValue", "dynamodb:GetItem", "dynamodb:UpdateItem", "kms:Sign", "kms:GetPublicKey"},
+		names.FunctionPlace: {"secretsmanager:GetSecretValue", "dynamodb:GetItem"},
+		names.FunctionTick: {"secretsmanager:GetSecretValue", "dynamodb:GetItem", "dynamodb:UpdateItem",
+			"kms:GetPublicKey", "s3:PutObject", "ssm:GetParametersByPath"},
+		names.FunctionSettings: {"dynamodb:UpdateItem"},
 	}
 	for name, own := range tests {
 		want := append(own, everyone...)

@@ -37,7 +37,8 @@ const (
 
 // Store holds parameters. It is an http.Handler and safe for concurrent use.
 type Store struct {
-	now func() time.Time
+	now     func() time.Time
+	changed func(name, operation string)
 
 	mu         sync.RWMutex
 	parameters map[string]parameter
@@ -55,8 +56,12 @@ type parameter struct {
 
 // New returns an empty store that dates changes by now.
 func New(now func() time.Time) *Store {
-	return &Store{now: now, parameters: map[string]parameter{}}
+	return &Store{now: now, changed: func(string, string) {}, parameters: map[string]parameter{}}
 }
+
+// OnChange has f called after each change made over the API, with the name and the operation
+// (Create, Update or Delete) that the service tells EventBridge of. Call it before the store serves.
+func (s *Store) OnChange(f func(name, operation string)) { s.changed = f }
 
 // Put sets a parameter of type String, over the one that is there. The error says which rule of
 // Parameter Store the name or the value breaks.

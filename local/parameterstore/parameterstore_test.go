@@ -439,3 +439,28 @@ func TestSettingsReader(t *testing.T) {
 		t.Errorf("%+v", after)
 	}
 }
+
+func TestChangesAreTold(t *testing.T) {
+	s, client, _ := start(t)
+	var told []string
+	s.OnChange(func(name, operation string) { told = append(told, operation+" "+name) })
+	put := func(value string, overwrite bool) error {
+		_, err := client.PutParameter(t.Context(), &ssm.PutParameterInput{
+			Name: aws.String("/waiting-room/demo/rate"), Value: aws.String(value),
+			Type: types.ParameterTypeString, Overwrite: aws.Bool(overwrite)})
+		return err
+	}
+	if err := errors.Join(put("60", false), put("600", true)); err != nil {
+		t.Fatal(err)
+	}
+	if err := put("1", false); err == nil {
+		t.Fatal("a parameter was overwritten unasked")
+	}
+	for range 2 { // the second finds nothing to delete
+		client.DeleteParameter(t.Context(), &ssm.DeleteParameterInput{Name: aws.String("/waiting-room/demo/rate")})
+	}
+	want := []string{"Create /waiting-room/demo/rate", "Update /waiting-room/demo/rate", "Delete /waiting-room/demo/rate"}
+	if !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
+}

@@ -148,7 +148,15 @@ type putResponse struct {
 
 func (s *Store) putParameter(r putRequest) (putResponse, error) {
 	p, err := s.put(r)
-	return putResponse{p.tier, p.version}, err
+	if err != nil {
+		return putResponse{}, err
+	}
+	operation := "Update"
+	if p.version == 1 {
+		operation = "Create"
+	}
+	s.changed(p.name, operation)
+	return putResponse{p.tier, p.version}, nil
 }
 
 type getRequest struct {
@@ -299,6 +307,7 @@ func (s *Store) deleteParameter(r deleteRequest) (struct{}, error) {
 	if _, missing := s.remove([]string{r.Name}); len(missing) > 0 {
 		return struct{}{}, notFound(r.Name)
 	}
+	s.changed(r.Name, "Delete")
 	return struct{}{}, nil
 }
 
@@ -314,6 +323,9 @@ func (s *Store) deleteParameters(r deleteManyRequest) (deleteManyResponse, error
 		return deleteManyResponse{}, err
 	}
 	removed, missing := s.remove(r.Names)
+	for _, name := range removed {
+		s.changed(name, "Delete")
+	}
 	return deleteManyResponse{list(removed), list(missing)}, nil
 }
 

@@ -29,18 +29,18 @@ const minSecret = 32
 type Deployment struct {
 	AWS    aws.Config
 	Store  *store.DynamoDB
-	Secret []byte // the ticket, draw and HS256 keys are derived from it; never log it
+	Secret []byte // the ticket, draw and HS256 keys are derived from it; never log it. Nil if not asked for
 	Log    *slog.Logger
 
 	env map[string]string
 }
 
-// Load reads the environment, of which it needs the table, the secret and what else is named, and
-// fetches the secret. The error names everything that is missing at once.
+// Load reads the environment, of which it needs the table and what else is named, and fetches the
+// secret if names.EnvSecret is among that. The error names everything that is missing at once.
 func Load(ctx context.Context, variables ...string) (*Deployment, error) {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	env, err := environment(os.LookupEnv, append([]string{names.EnvTable, names.EnvSecret}, variables...))
+	env, err := environment(os.LookupEnv, append([]string{names.EnvTable}, variables...))
 	if err != nil {
 		return nil, err
 	}
@@ -48,17 +48,16 @@ func Load(ctx context.Context, variables ...string) (*Deployment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("AWS configuration: %w", err)
 	}
-	secret, err := secretOf(ctx, secretsmanager.NewFromConfig(cfg), env[names.EnvSecret])
-	if err != nil {
-		return nil, err
+	d := &Deployment{
+		AWS:   cfg,
+		Store: store.New(dynamodb.NewFromConfig(cfg), env[names.EnvTable], time.Now),
+		Log:   slog.New(slog.NewJSONHandler(os.Stderr, nil)),
+		env:   env,
 	}
-	return &Deployment{
-		AWS:    cfg,
-		Store:  store.New(dynamodb.NewFromConfig(cfg), env[names.EnvTable], time.Now),
-		Secret: secret,
-		Log:    slog.New(slog.NewJSONHandler(os.Stderr, nil)),
-		env:    env,
-	}, nil
+	if id, wanted := env[names.EnvSecret]; wanted {
+		d.Secret, err = secretOf(ctx, secretsmanager.NewFromConfig(cfg), id)
+	}
+	return d, err
 }
 
 // Env is the value of a variable that was named to Load.

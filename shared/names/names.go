@@ -9,12 +9,12 @@ import (
 
 // Environment variables of the functions. Each function reads only those that it needs.
 const (
-	EnvTable         = "TABLE_NAME"     // DynamoDB table: join, admit, place, tick
-	EnvStatusBucket  = "STATUS_BUCKET"  // S3 bucket of status, seals and well-known documents: tick
-	EnvSecret        = "SECRET_ARN"     // Secrets Manager secret that the ticket, draw and HS256 keys are derived from: all
+	EnvTable         = "TABLE_NAME"     // DynamoDB table: all
+	EnvStatusBucket  = "STATUS_BUCKET"  // S3 bucket of status, seals and well-known documents: tick, settings
+	EnvSecret        = "SECRET_ARN"     // Secrets Manager secret that the ticket, draw and HS256 keys are derived from: join, admit, place, tick
 	EnvPassKey       = "PASS_KEY_ID"    // KMS key that signs passes: admit signs, tick publishes its public half
 	EnvIssuer        = "ISSUER"         // the room's own https address without a trailing slash: admit, tick
-	EnvParameterPath = "PARAMETER_PATH" // Parameter Store path with both slashes, usually ParameterPath: tick
+	EnvParameterPath = "PARAMETER_PATH" // Parameter Store path with both slashes, usually ParameterPath: tick, settings
 )
 
 // ParameterPath is where promoters set an event: ParameterPath + event + "/" + parameter.
@@ -23,15 +23,16 @@ const ParameterPath = "/waiting-room/"
 // Functions are the names of the Lambda functions; each one's program is built from
 // lambdas/<name>/bootstrap.
 const (
-	FunctionJoin  = "join"
-	FunctionAdmit = "admit"
-	FunctionPlace = "place"
-	FunctionTick  = "tick"
+	FunctionJoin     = "join"
+	FunctionAdmit    = "admit"
+	FunctionPlace    = "place"
+	FunctionTick     = "tick"
+	FunctionSettings = "settings"
 )
 
 // Functions lists every function in the order in which they are built.
 func Functions() []string {
-	return []string{FunctionJoin, FunctionAdmit, FunctionPlace, FunctionTick}
+	return []string{FunctionJoin, FunctionAdmit, FunctionPlace, FunctionTick, FunctionSettings}
 }
 
 // EventParameter is the path parameter of every route that holds the event's name.

@@ -97,6 +97,10 @@ type State struct {
 	PassLifetime time.Duration
 	PassAlg      string
 	Cap          Cap
+
+	// Announced is when it was last said that parameters have changed, which only Store.Announce
+	// writes: tick reads them again when it moves. It is not part of what a leader saves.
+	Announced time.Time
 }
 
 // Fence is the lease under which the state is written. A write succeeds only over the owner and

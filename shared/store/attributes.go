@@ -178,6 +178,9 @@ func encodeState(s room.State) attributes {
 	}
 }
 
+// announced is the attribute of a state that Announce alone writes.
+const announced = "reread"
+
 func decodeState(event string, a attributes) (room.State, error) {
 	i := item{attributes: a}
 	s := room.State{
@@ -197,6 +200,7 @@ func decodeState(event string, a attributes) (room.State, error) {
 		Clock:        time.Duration(i.number("clock")),
 		Carry:        i.fraction("carry"),
 		Speed:        i.fraction("speed"),
+		Announced:    i.millis(announced),
 		OnSale:       i.millis("onsale"),
 		PreQueue:     i.millis("prequeue"),
 		Closes:       i.millis("closes"),
@@ -284,7 +288,7 @@ func decodeVisitor(id string, a attributes) (room.Visitor, error) {
 // precision of the table and are in UTC, and nothing is shared with the original.
 
 func copyState(s room.State) room.State {
-	for _, t := range []*time.Time{&s.Last, &s.OnSale, &s.PreQueue, &s.Closes, &s.Cap.Switch} {
+	for _, t := range []*time.Time{&s.Last, &s.OnSale, &s.PreQueue, &s.Closes, &s.Cap.Switch, &s.Announced} {
 		*t = toMilli(*t)
 	}
 	return s

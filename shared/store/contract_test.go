@@ -49,6 +49,7 @@ func contract(t *testing.T, s keeper) {
 		{"seal", testSeal},
 		{"visitor", testVisitor},
 		{"visitor race", testVisitorRace},
+		{"announce", testAnnounce},
 		{"mark", testMark},
 		{"mark race", testMarkRace},
 		{"admit", testAdmit},
@@ -461,6 +462,36 @@ func testVisitorRace(t *testing.T, s keeper, run room.Run) {
 		wantSame(t, v, stored)
 	}
 	wantSame(t, stored, arrival(int(stored.Seq-1)))
+}
+
+func testAnnounce(t *testing.T, s keeper, run room.Run) {
+	if err := s.Announce(t.Context(), run.Event, noon); err != nil {
+		t.Fatalf("with nobody to tell: %v", err)
+	}
+	_, err := s.State(t.Context(), run.Event)
+	wantError(t, err, store.ErrNotFound)
+
+	first := state(run, "a", 1)
+	if err := s.Save(t.Context(), first, room.Fence{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []time.Time{noon, noon.Add(time.Second)} {
+		for range 2 {
+			if err := s.Announce(t.Context(), run.Event, at); err != nil {
+				t.Fatal(err)
+			}
+		}
+		first.Announced = at
+		wantSame(t, must(s.State(t.Context(), run.Event))(t), first)
+	}
+
+	// A leader that read the state before the announcement does not take it back.
+	next := state(run, "a", 2)
+	if err := s.SaveWithPacing(t.Context(), next, room.Pacing{}, first.Fence); err != nil {
+		t.Fatal(err)
+	}
+	next.Announced = first.Announced
+	wantSame(t, must(s.State(t.Context(), run.Event))(t), next)
 }
 
 func testMark(t *testing.T, s keeper, run room.Run) {

@@ -288,6 +288,20 @@ func (d *DynamoDB) Taken(ctx context.Context, run room.Run, w room.Window, part 
 	return i.number("n"), i.millis("last"), i.err
 }
 
+// Announce notes at which moment it was said that event's parameters have changed, so that its
+// leader reads them at its next step. Where there is no state, there is nobody to tell, and that is
+// no error. Repeating it is harmless.
+func (d *DynamoDB) Announce(ctx context.Context, event string, at time.Time) error {
+	change := d.changing(stateKey(event), attributes{announced: millis(at)})
+	change.ConditionExpression = aws.String("attribute_exists(#version)")
+	change.ExpressionAttributeNames["#version"] = "version"
+	_, err := d.update(ctx, change, types.ReturnValueNone)
+	if _, refused := conditionFailed(err); refused {
+		return nil
+	}
+	return failed("announce a change", err)
+}
+
 // saving is the conditional write of a state. The condition looks at the version and not at the
 // key, so that a mark of another function does not stand in the way of the first state.
 func (d *DynamoDB) saving(next room.State, held room.Fence) types.Update {

@@ -32,6 +32,7 @@ type keeper interface {
 	Seal(ctx context.Context, run room.Run, cohort int64) (room.Seal, error)
 	AddVisitor(ctx context.Context, run room.Run, v room.Visitor) (room.Visitor, error)
 	Visitor(ctx context.Context, run room.Run, id string) (room.Visitor, error)
+	Announce(ctx context.Context, event string, at time.Time) error
 	Mark(ctx context.Context, run room.Run, id string, start time.Time) (room.Visitor, bool, error)
 	Admit(ctx context.Context, run room.Run, id string, pass room.Pass) (room.Pass, error)
 	TakeSlot(ctx context.Context, run room.Run, w room.Window, part int, limit int64, at time.Time) error

@@ -140,7 +140,21 @@ func (m *Memory) save(next room.State, held room.Fence) error {
 	if exists != (held != room.Fence{}) || stored.Fence != held {
 		return fmt.Errorf("save state: %w", ErrFenced)
 	}
+	next.Announced = stored.Announced
 	m.states[next.Event] = copyState(next)
+	return nil
+}
+
+// Announce is DynamoDB.Announce.
+func (m *Memory) Announce(ctx context.Context, event string, at time.Time) error {
+	if _, err := m.enter(ctx); err != nil {
+		return err
+	}
+	defer m.mu.Unlock()
+	if st, exists := m.states[event]; exists {
+		st.Announced = toMilli(at)
+		m.states[event] = st
+	}
 	return nil
 }
 

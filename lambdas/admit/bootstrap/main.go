@@ -21,7 +21,7 @@ import (
 
 func main() {
 	ctx := context.Background()
-	d, err := deployment.Load(ctx, names.EnvPassKey, names.EnvIssuer)
+	d, err := deployment.Load(ctx, names.EnvSecret, names.EnvPassKey, names.EnvIssuer)
 	if err != nil {
 		log.Fatal(err)
 	}

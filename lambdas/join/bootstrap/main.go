@@ -11,12 +11,13 @@ import (
 
 	"waitingroom/lambdas/join"
 	"waitingroom/shared/deployment"
+	"waitingroom/shared/names"
 	"waitingroom/shared/store"
 	"waitingroom/shared/ticket"
 )
 
 func main() {
-	d, err := deployment.Load(context.Background())
+	d, err := deployment.Load(context.Background(), names.EnvSecret)
 	if err != nil {
 		log.Fatal(err)
 	}

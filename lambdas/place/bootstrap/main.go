@@ -10,12 +10,13 @@ import (
 
 	"waitingroom/lambdas/place"
 	"waitingroom/shared/deployment"
+	"waitingroom/shared/names"
 	"waitingroom/shared/store"
 	"waitingroom/shared/ticket"
 )
 
 func main() {
-	d, err := deployment.Load(context.Background())
+	d, err := deployment.Load(context.Background(), names.EnvSecret)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -22,7 +22,7 @@ import (
 
 func main() {
 	ctx := context.Background()
-	d, err := deployment.Load(ctx, names.EnvStatusBucket, names.EnvPassKey, names.EnvIssuer, names.EnvParameterPath)
+	d, err := deployment.Load(ctx, names.EnvSecret, names.EnvStatusBucket, names.EnvPassKey, names.EnvIssuer, names.EnvParameterPath)
 	if err != nil {
 		log.Fatal(err)
 	}
