@@ -16,8 +16,11 @@ const (
 	// takeoverAfter is how long a version stands still before a standby takes the lease. With a
 	// step a second, a dead leader is replaced within five seconds.
 	takeoverAfter = 3500 * time.Millisecond
-	// settingsEvery is how often a live event's parameters are read.
+	// settingsEvery is how often a live event's parameters are read, and what reading them may take.
 	settingsEvery = 8 * time.Second
+	// settingsWait is how long a step waits for them. What comes later counts from the step after it,
+	// so that Parameter Store can be slow, or down, without slowing the line.
+	settingsWait = 500 * time.Millisecond
 	// shards is the parameter that is read only when a run begins.
 	shards = "shards"
 	// pacingEvery is how often what only tick knows is stored along with the state.
@@ -41,7 +44,8 @@ type leader struct {
 	pacing   room.Pacing
 	pacedAt  time.Duration // when pacing was last stored
 	raw      map[string]string
-	readAt   time.Duration // when raw was last read
+	readAt   time.Duration // when reading raw last began
+	reading  *reading      // the one under way, or nil
 	settings room.Settings
 	status   statusMemory
 }
@@ -99,22 +103,71 @@ func (l *leader) prepare(ctx context.Context, st room.State) error {
 			return fmt.Errorf("read the pacing: %w", err)
 		}
 		l.pacing, l.held = pacing, st.Fence
+		if st.Owner != l.owner && l.Monotonic()-l.readAt >= stepEvery {
+			// The leader before may have put newer values in force than a standby has read.
+			l.stopReading()
+			l.raw, l.readAt = pacing.Good, l.Monotonic()-settingsEvery
+		}
 	}
 	return l.readSettings(ctx, st)
 }
 
-// readSettings reads the parameters if that is due and checks them. When they cannot be read, the
-// ones before stay in force.
-func (l *leader) readSettings(ctx context.Context, st room.State) error {
-	if l.Monotonic()-l.readAt >= settingsEvery {
-		raw, err := l.Parameters.Event(ctx, l.event)
-		l.readAt = l.Monotonic()
-		if err != nil {
-			l.Log.WarnContext(ctx, "parameters not read, the last good values stay in force", "event", l.event, "error", err)
-		} else {
-			l.raw = raw
-		}
+// reading is one reading of an event's parameters.
+type reading struct {
+	cancel context.CancelFunc
+	done   chan struct{} // closed when raw and err are final
+	raw    map[string]string
+	err    error
+}
+
+// read begins to read the parameters. It goes on when the step is over.
+func (l *leader) read(ctx context.Context) *reading {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settingsEvery)
+	r := &reading{cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(r.done)
+		defer cancel()
+		r.raw, r.err = l.Parameters.Event(ctx, l.event)
+	}()
+	return r
+}
+
+// stopReading gives up what is being read.
+func (l *leader) stopReading() {
+	if l.reading != nil {
+		l.reading.cancel()
+		l.reading = nil
 	}
+}
+
+// refresh reads the parameters if that is due. When they cannot be read, the ones before stay.
+func (l *leader) refresh(ctx context.Context) {
+	if l.reading == nil {
+		if l.Monotonic()-l.readAt < settingsEvery {
+			return
+		}
+		l.reading, l.readAt = l.read(ctx), l.Monotonic()
+	}
+	timer := time.NewTimer(settingsWait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return
+	case <-ctx.Done():
+		return
+	case <-l.reading.done:
+	}
+	if l.reading.err != nil {
+		l.Log.WarnContext(ctx, "parameters not read, the last good values stay in force", "event", l.event, "error", l.reading.err)
+	} else {
+		l.raw = l.reading.raw
+	}
+	l.reading = nil
+}
+
+// readSettings reads the parameters if that is due and checks them.
+func (l *leader) readSettings(ctx context.Context, st room.State) error {
+	l.refresh(ctx)
 	result := l.check(ctx, st)
 	if !result.Complete() {
 		return fmt.Errorf("parameters missing: %v", result.Missing)
@@ -125,18 +178,23 @@ func (l *leader) readSettings(ctx context.Context, st room.State) error {
 
 // check parses the parameters as far as the run still lets them change.
 func (l *leader) check(ctx context.Context, st room.State) settings.Result {
-	raw := map[string]string{}
+	raw, good := map[string]string{}, map[string]string{}
 	maps.Copy(raw, l.raw)
+	maps.Copy(good, l.pacing.Good)
 	var late []settings.Rejection
 	if st.Frozen() && st.Phase != room.Closed {
 		inForce := st.OnSale.Format(time.RFC3339Nano)
-		if wanted, err := time.Parse(time.RFC3339, raw[settings.OnSale]); err == nil && !wanted.Equal(st.OnSale) {
-			late = append(late, settings.Rejection{Parameter: settings.OnSale, Value: raw[settings.OnSale],
-				Reason: "the pool is closed: the on-sale cannot be moved any more; " + inForce + " stays in force until the run is closed"})
+		good[settings.OnSale] = inForce
+		// What is no time at all, or was removed, is rejected below.
+		if wanted, err := time.Parse(time.RFC3339, raw[settings.OnSale]); err == nil {
+			if !wanted.Equal(st.OnSale) {
+				late = append(late, settings.Rejection{Parameter: settings.OnSale, Value: raw[settings.OnSale],
+					Reason: "the pool is closed: the on-sale cannot be moved any more; " + inForce + " stays in force until the run is closed"})
+			}
+			raw[settings.OnSale] = inForce
 		}
-		raw[settings.OnSale] = inForce
 	}
-	result := settings.Parse(raw, l.pacing.Good)
+	result := settings.Parse(raw, good)
 	if result.Complete() && st.ID != "" && st.Phase != room.Closed && result.Settings.Shards != st.Shards {
 		late = append(late, settings.Rejection{Parameter: shards, Value: raw[shards],
 			Reason: fmt.Sprintf("it is read once, when a run begins; %d stays in force until the run is closed", st.Shards)})

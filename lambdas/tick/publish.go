@@ -15,8 +15,12 @@ import (
 )
 
 // heartbeat is how often a status that says nothing new is published all the same, so that pages
-// can tell a quiet sale from a dead one.
+// can tell a quiet sale from a dead one. It is measured to the nearest step.
 const heartbeat = 5 * time.Second
+
+// publishLimit is what a step gives each document. A seal and a status that both hang cost two
+// seconds: the pointer makes up for as much, and no standby takes the leader for dead.
+const publishLimit = time.Second
 
 // statusMemory is what was last published.
 type statusMemory struct {
@@ -29,24 +33,35 @@ func StatusPath(event string) string {
 	return strings.TrimPrefix(names.StatusPrefix, "/") + event + ".json"
 }
 
+// put publishes a document within publishLimit.
+func (t *Ticker) put(ctx context.Context, path string, document []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, publishLimit)
+	defer cancel()
+	return t.Publisher.Put(ctx, path, document)
+}
+
 // publish writes the status of st, which is known to be stored, if it says anything new or the
 // last one is some time ago. A status that is not written is written at the next step.
 func (l *leader) publish(ctx context.Context, st room.State) error {
-	status := room.NewStatus(st, l.pacing, l.settings, st.DrawKey(l.Secret))
+	drawKey := st.DrawKey(l.Secret)
+	if st.Over() && room.Commit(drawKey) != st.Commit {
+		return errForeignSecret // the status that is published already has the right key
+	}
+	status := room.NewStatus(st, l.pacing, l.settings, drawKey)
 	bare := status
 	bare.Version, bare.Time = 0, ""
 	content, err := json.Marshal(bare)
 	if err != nil {
 		return err
 	}
-	if bytes.Equal(content, l.status.content) && l.Monotonic()-l.status.at < heartbeat {
+	if bytes.Equal(content, l.status.content) && l.Monotonic()-l.status.at < heartbeat-stepEvery/2 {
 		return nil
 	}
 	document, err := json.Marshal(status)
 	if err != nil {
 		return err
 	}
-	if err := l.Publisher.Put(ctx, StatusPath(l.event), document); err != nil {
+	if err := l.put(ctx, StatusPath(l.event), document); err != nil {
 		return fmt.Errorf("publish the status: %w", err)
 	}
 	l.status = statusMemory{content, l.Monotonic()}

@@ -17,6 +17,8 @@ import (
 // arrivalsAtOnce is how many counters are read at a time to see whether anybody came.
 const arrivalsAtOnce = 16
 
+var errForeignSecret = errors.New("the deployment's secret is not the one that this run was begun with: put it back")
+
 // seal closes the open cohort if that is due, and finishes whatever closing is decided. The order
 // is: decision, shards, seal item, seal document; the caller stores the state and publishes the
 // status. A crash in between leaves a decision that the next leader carries out with the same
@@ -72,7 +74,7 @@ func (l *leader) closingDue(ctx context.Context, st room.State) (bool, error) {
 func (l *leader) sealCohort(ctx context.Context, st room.State) (room.Seal, error) {
 	drawKey := st.DrawKey(l.Secret)
 	if room.Commit(drawKey) != st.Commit {
-		return room.Seal{}, errors.New("the deployment's secret is not the one that this run was begun with: put it back")
+		return room.Seal{}, errForeignSecret
 	}
 	counts := make([]int64, st.Shards)
 	err := l.each(ctx, len(counts), func(ctx context.Context, shard int) (err error) {
@@ -91,7 +93,7 @@ func (l *leader) sealCohort(ctx context.Context, st room.State) (room.Seal, erro
 	if err != nil {
 		return room.Seal{}, err
 	}
-	if err := l.Publisher.Put(ctx, SealPath(st.Run, st.Closing), document); err != nil {
+	if err := l.put(ctx, SealPath(st.Run, st.Closing), document); err != nil {
 		return room.Seal{}, fmt.Errorf("publish the seal: %w", err)
 	}
 	return seal, nil

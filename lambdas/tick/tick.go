@@ -3,6 +3,7 @@ package tick
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -23,6 +24,11 @@ const (
 	stepLimit = 10 * time.Second
 	// handOverLimit is what the end of an invocation may take.
 	handOverLimit = 5 * time.Second
+	// listLimit is what listing the events may take where others are known to go on with: the
+	// invocations before this one bridge that time.
+	listLimit = 45 * time.Second
+	// wellKnownLimit is what the well-known documents may keep the events waiting.
+	wellKnownLimit = 5 * time.Second
 )
 
 // Store is where the state is kept.
@@ -63,8 +69,8 @@ type Ticker struct {
 	Log        *slog.Logger
 
 	mu       sync.Mutex
-	known    map[string]map[string]string             // the events last listed
-	reported map[string]map[string]settings.Rejection // by event and parameter: what has been logged
+	known    map[string]map[string]string           // the events last listed
+	reported map[string]map[settings.Rejection]bool // by event: what has been logged
 }
 
 // Run is one invocation: it looks at every event once, and goes on for RunFor, or as long as ctx
@@ -78,62 +84,70 @@ func (t *Ticker) Run(ctx context.Context) error {
 	if _, err := io.ReadFull(t.Random, id[:]); err != nil {
 		return fmt.Errorf("draw an owner: %w", err)
 	}
-	events, err := t.events(ctx)
+	events, readAt, err := t.events(ctx)
 	if err != nil {
 		return err
 	}
-	for path, document := range t.WellKnown {
-		if err := t.Publisher.Put(ctx, path, document); err != nil {
-			// The one of a minute ago is still there; without the first no pass can be checked.
-			t.Log.ErrorContext(ctx, "document not published", "path", path, "error", err)
-		}
-	}
+	t.publishWellKnown(ctx)
 	// Events do not wait for each other, so a slow one holds up nobody.
 	var group sync.WaitGroup
 	for event, raw := range events {
-		l := t.leader(event, hex.EncodeToString(id[:]), raw)
+		l := &leader{Ticker: t, event: event, owner: hex.EncodeToString(id[:]), raw: raw, readAt: readAt}
 		group.Go(func() { l.run(ctx, end) })
 	}
 	group.Wait()
 	return nil
 }
 
-// events reads which events there are. When Parameter Store is out of reach, those that this
-// environment saw a minute ago go on; an environment that has seen none leaves the invocation to
-// fail, and the next one tries again.
-func (t *Ticker) events(ctx context.Context) (map[string]map[string]string, error) {
-	events, rejections, err := t.Parameters.All(ctx)
-	t.mu.Lock()
-	known := t.known
-	if err == nil {
-		// An event whose parameters were all deleted goes on with its last good ones.
-		for event := range known {
-			if _, listed := events[event]; !listed {
-				events[event] = nil
-			}
+func (t *Ticker) publishWellKnown(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, wellKnownLimit)
+	defer cancel()
+	for path, document := range t.WellKnown {
+		if err := t.Publisher.Put(ctx, path, document); err != nil {
+			// The one of a minute ago is still there; without the first no pass can be checked.
+			t.Log.ErrorContext(ctx, "document not published", "path", path, "error", err)
 		}
-		t.known = events
 	}
-	t.mu.Unlock()
-	if err == nil {
-		t.report(ctx, "", rejections)
-		return events, nil
-	}
-	if known == nil {
-		return nil, fmt.Errorf("list the events: %w", err)
-	}
-	t.Log.WarnContext(ctx, "events not listed, those known before go on", "error", err)
-	return known, nil
 }
 
-func (t *Ticker) leader(event, owner string, raw map[string]string) *leader {
-	return &leader{Ticker: t, event: event, owner: owner, raw: raw, readAt: t.Monotonic()}
+// events reads which events there are and what their parameters were at the moment that it
+// returns. When Parameter Store is out of reach, those that this environment saw a minute ago go
+// on; an environment that has seen none leaves the invocation to fail, and the next one tries again.
+func (t *Ticker) events(ctx context.Context) (map[string]map[string]string, time.Duration, error) {
+	t.mu.Lock()
+	known := t.known
+	t.mu.Unlock()
+	if known != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, listLimit)
+		defer cancel()
+	}
+	events, rejections, err := t.Parameters.All(ctx)
+	if err != nil {
+		if known == nil {
+			return nil, 0, fmt.Errorf("list the events: %w", err)
+		}
+		t.Log.WarnContext(ctx, "events not listed, those known before go on", "error", err)
+		return known, t.Monotonic() - settingsEvery, nil
+	}
+	// An event whose parameters were all deleted goes on with its last good ones.
+	for event := range known {
+		if _, listed := events[event]; !listed {
+			events[event] = nil
+		}
+	}
+	t.mu.Lock()
+	t.known = events
+	t.mu.Unlock()
+	t.report(ctx, "", rejections)
+	return events, t.Monotonic(), nil
 }
 
 // run makes a step a second until the event needs no watching or end has come.
 func (l *leader) run(ctx context.Context, end time.Duration) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	defer l.stopReading()
 	for next := l.Monotonic(); next < end; {
 		timer.Reset(next - l.Monotonic())
 		select {
@@ -160,7 +174,12 @@ func (l *leader) stepOnce(ctx context.Context) outcome {
 	defer cancel()
 	again, err := l.step(limited)
 	// A step that the end of the invocation broke off is no failure: whoever leads next repeats it.
-	if err != nil && ctx.Err() == nil {
+	switch {
+	case err == nil || ctx.Err() != nil:
+	case errors.Is(err, errLost):
+		// Two standbys that try at once are nothing to be woken up for.
+		l.Log.WarnContext(ctx, "step lost", "event", l.event, "error", err)
+	default:
 		l.Log.ErrorContext(ctx, "step failed", "event", l.event, "error", err)
 	}
 	return again
@@ -170,15 +189,15 @@ func (l *leader) stepOnce(ctx context.Context) outcome {
 func (t *Ticker) report(ctx context.Context, event string, rejections []settings.Rejection) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	before, now := t.reported[event], map[string]settings.Rejection{}
+	before, now := t.reported[event], map[settings.Rejection]bool{}
 	for _, r := range rejections {
-		now[r.Parameter] = r
-		if before[r.Parameter] != r {
+		now[r] = true
+		if !before[r] {
 			t.Log.WarnContext(ctx, "parameter rejected", "event", event, "parameter", r.Parameter, "value", r.Value, "reason", r.Reason)
 		}
 	}
 	if t.reported == nil {
-		t.reported = map[string]map[string]settings.Rejection{}
+		t.reported = map[string]map[settings.Rejection]bool{}
 	}
 	t.reported[event] = now
 }
