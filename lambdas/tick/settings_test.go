@@ -1,0 +1,338 @@
+package tick_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"waitingroom/shared/room"
+)
+
+func TestRateIsInForceWithinTenSeconds(t *testing.T) {
+	for offset := time.Duration(0); offset < 10*time.Second; offset += 700 * time.Millisecond {
+		play(t, func(t *testing.T, s *sale) {
+			s.plan(event, 0)
+			s.invoke(s.environment())
+			s.until(20*time.Second + offset)
+			s.promoter.set(event, "rate", "1200")
+			s.until(30*time.Second + offset)
+			if rate, _ := s.state(event).Cap.At(time.Now()); rate != 1200 {
+				t.Errorf("set at %v, the rate is %d ten seconds later", 20*time.Second+offset, rate)
+			}
+		})
+	}
+}
+
+func TestBadValueChangesNothingAndIsReportedOnce(t *testing.T) {
+	play(t, func(t *testing.T, s *sale) {
+		s.plan(event, 0)
+		env := s.environment()
+		s.invoke(env)
+		s.until(2*time.Second + half)
+		s.promoter.set(event, "rate", "fast")
+		s.promoter.set(event, "no-such-thing", "1")
+		s.until(60*time.Second + half)
+		if st := s.state(event); st.Cap.Rate != 600 {
+			t.Errorf("the rate is %d", st.Cap.Rate)
+		}
+		for parameter, reason := range map[string]string{"rate": "fast: ", "no-such-thing": "1: there is no such parameter"} {
+			reported := env.log.rejections(parameter)
+			if len(reported) != 1 || !strings.HasPrefix(reported[0], reason) {
+				t.Errorf("%s reported: %q", parameter, reported)
+			}
+		}
+		// The next invocation of the environment knows what has been said.
+		s.invoke(env)
+		s.until(100*time.Second + half)
+		if reported := env.log.rejections("rate"); len(reported) != 1 {
+			t.Errorf("reported in the next invocation: %q", reported)
+		}
+		s.promoter.set(event, "rate", "700")
+		s.until(110*time.Second + half)
+		if st := s.state(event); st.Cap.Rate != 700 {
+			t.Errorf("mended, the rate is %d", st.Cap.Rate)
+		}
+		s.promoter.set(event, "rate", "fast")
+		s.until(130*time.Second + half)
+		if reported := env.log.rejections("rate"); len(reported) != 2 {
+			t.Errorf("broken again, reported: %q", reported)
+		}
+		if st := s.state(event); st.Cap.Rate != 700 {
+			t.Errorf("broken again, the rate is %d", st.Cap.Rate)
+		}
+	})
+}
+
+// The last good value is that of the room, not of the invocation that read it.
+func TestLastGoodValueOutlivesItsInvocation(t *testing.T) {
+	play(t, func(t *testing.T, s *sale) {
+		s.plan(event, 0)
+		i := s.invoke(s.environment())
+		s.promoter.set(event, "rate", "700")
+		s.until(20*time.Second + half)
+		s.promoter.set(event, "rate", "fast")
+		s.until(40*time.Second + half)
+		i.cancel()
+		other := s.environment()
+		s.invoke(other)
+		s.until(60*time.Second + half)
+		if st := s.state(event); st.Cap.Rate != 700 {
+			t.Errorf("the rate is %d", st.Cap.Rate)
+		}
+		if reported := other.log.rejections("rate"); len(reported) != 1 {
+			t.Errorf("reported: %q", reported)
+		}
+	})
+}
+
+func TestOnSaleIsFrozenOnceThePoolIsClosed(t *testing.T) {
+	for _, c := range []struct{ name, value string }{
+		{"moved", "2000-01-01T05:00:00Z"},
+		{"moved back", "1999-12-31T23:00:00Z"},
+		{"not a time", "tomorrow"},
+		{"without an offset", "2000-01-01T05:00:00"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(t *testing.T, s *sale) {
+				s.plan(event, 10*time.Second)
+				env := s.environment()
+				s.invoke(env)
+				s.until(20*time.Second + half)
+				s.promoter.set(event, "onsale", c.value)
+				s.until(60*time.Second + half)
+				st := s.state(event)
+				if !st.OnSale.Equal(s.began.Add(10*time.Second)) || st.Phase != room.Open || st.Cohort != 1 {
+					t.Errorf("on sale at %v, phase %s, %d cohorts", st.OnSale, st.Phase, st.Cohort)
+				}
+				if reported := env.log.rejections("onsale"); len(reported) != 1 || !strings.HasPrefix(reported[0], c.value+": ") {
+					t.Errorf("reported: %q", reported)
+				}
+			})
+		})
+	}
+}
+
+// The closing is decided when the on-sale has come, even if it cannot be carried out.
+func TestOnSaleIsFrozenWhileThePoolIsBeingClosed(t *testing.T) {
+	play(t, func(t *testing.T, s *sale) {
+		s.plan(event, 10*time.Second)
+		env := s.environment()
+		s.table.setFault(func(_ context.Context, c call) error {
+			if c.name == "SealShard" {
+				return errDown
+			}
+			return nil
+		})
+		s.invoke(env)
+		s.until(12*time.Second + half)
+		s.promoter.set(event, "onsale", s.at(time.Hour))
+		s.until(30*time.Second + half)
+		st := s.state(event)
+		if st.Closing != 0 || !st.OnSale.Equal(s.began.Add(10*time.Second)) {
+			t.Errorf("closing %d, on sale at %v", st.Closing, st.OnSale)
+		}
+		s.table.setFault(nil)
+		s.until(32*time.Second + half)
+		if st := s.state(event); st.Closing != room.NoCohort || st.Cohort != 1 || st.Phase != room.Open {
+			t.Errorf("closing %d, %d cohorts, phase %s", st.Closing, st.Cohort, st.Phase)
+		}
+		if reported := env.log.rejections("onsale"); len(reported) != 1 {
+			t.Errorf("reported: %q", reported)
+		}
+	})
+}
+
+func TestOnSaleMovesBeforeThePoolIsClosed(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		moved time.Duration
+	}{{"later", 80 * time.Second}, {"earlier", 30 * time.Second}} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(t *testing.T, s *sale) {
+				s.plan(event, time.Minute)
+				env := s.environment()
+				s.invoke(env)
+				s.until(5*time.Second + half)
+				s.join(7)
+				s.promoter.set(event, "onsale", s.at(c.moved))
+				s.until(c.moved - half)
+				if st := s.state(event); st.Cohort != 0 || st.Phase != room.PreQueue {
+					t.Fatalf("before it: %d cohorts, phase %s", st.Cohort, st.Phase)
+				}
+				s.until(c.moved + half)
+				if st := s.state(event); st.Cohort != 1 || st.Base != 7 || st.Phase != room.Open {
+					t.Errorf("after it: %d cohorts, %d places, phase %s", st.Cohort, st.Base, st.Phase)
+				}
+				if reported := env.log.rejections("onsale"); len(reported) != 0 {
+					t.Errorf("reported: %q", reported)
+				}
+			})
+		})
+	}
+}
+
+func TestDeletedParametersStayInForce(t *testing.T) {
+	play(t, func(t *testing.T, s *sale) {
+		s.plan(event, 10*time.Second)
+		env := s.environment()
+		s.invoke(env)
+		s.until(20*time.Second + half)
+		s.promoter.removeAll(event)
+		s.until(60*time.Second + half)
+		s.invoke(env)
+		s.until(220*time.Second + half) // the first invocation is over
+		st := s.state(event)
+		if st.Owner == "" || st.Phase != room.Open || st.Cap.Rate != 600 || st.Target != "https://shop.example/checkout" {
+			t.Errorf("owner %q, phase %s, rate %d, target %q", st.Owner, st.Phase, st.Cap.Rate, st.Target)
+		}
+		for _, parameter := range []string{"rate", "target"} {
+			if reported := env.log.rejections(parameter); len(reported) != 1 || !strings.Contains(reported[0], "removed") {
+				t.Errorf("%s reported: %q", parameter, reported)
+			}
+		}
+	})
+}
+
+func TestRemovedOnSaleIsReportedWhenItIsFrozen(t *testing.T) {
+	play(t, func(t *testing.T, s *sale) {
+		s.plan(event, 10*time.Second)
+		env := s.environment()
+		s.invoke(env)
+		s.until(20*time.Second + half)
+		s.promoter.remove(event, "onsale")
+		s.until(40*time.Second + half)
+		if reported := env.log.rejections("onsale"); len(reported) != 1 || !strings.Contains(reported[0], "removed") {
+			t.Errorf("reported: %q", reported)
+		}
+	})
+}
+
+func TestParameterStoreOutOfReach(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		fail func(context.Context) error
+	}{{"it refuses", fails}, {"it never answers", hangs}} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(t *testing.T, s *sale) {
+				s.plan(event, 10*time.Second)
+				env := s.environment()
+				s.invoke(env)
+				s.until(5*time.Second + half)
+				s.join(5000)
+				s.until(20*time.Second + half)
+				s.promoter.setFail(c.fail)
+				before := s.state(event)
+				s.until(58*time.Second + half)
+				// At 600 a minute 38 seconds are 380 turns, and at most twice that without claims.
+				after := s.state(event)
+				if turns := after.Admitted - before.Admitted; turns < 370 {
+					t.Errorf("%d turns in 38 s", turns)
+				}
+				if after.Owner != before.Owner || after.Cap != before.Cap {
+					t.Errorf("owner from %q to %q, cap from %v to %v", before.Owner, after.Owner, before.Cap, after.Cap)
+				}
+				s.until(60*time.Second + half)
+				known := s.invoke(env)
+				s.until(230*time.Second + half)
+				if st := s.state(event); known.over() || st.Owner == "" || st.Last.Before(time.Now().Add(-2*time.Second)) {
+					t.Errorf("the environment that knows the event ended %v, owner %q, last step %v", known.over(), st.Owner, st.Last)
+				}
+				steps := s.table.writes(event)
+				for i := 1; i < len(steps); i++ {
+					if gap := steps[i] - steps[i-1]; gap > 5*time.Second {
+						t.Errorf("no step for %v until %v", gap, steps[i])
+					}
+				}
+				s.promoter.setFail(nil)
+				s.promoter.set(event, "rate", "1200")
+				s.until(245*time.Second + half)
+				if st := s.state(event); st.Cap.Rate != 1200 {
+					t.Errorf("when it is back, the rate is %d", st.Cap.Rate)
+				}
+			})
+		})
+	}
+}
+
+func TestEnvironmentThatKnowsNoEventsFails(t *testing.T) {
+	play(t, func(t *testing.T, s *sale) {
+		s.plan(event, 10*time.Second)
+		s.promoter.setFail(fails)
+		i := s.invoke(s.environment())
+		if !i.over() || i.err == nil || !strings.Contains(i.err.Error(), "list the events") {
+			t.Errorf("ended %v with %v", i.over(), i.err)
+		}
+	})
+}
+
+// What a standby read when it started may be older than what the leader has put in force since.
+func TestTakingOverBringsNoOldValueBack(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		age     time.Duration // of the standby when the leader ends
+		outage  bool
+		changed time.Duration // after the standby started
+	}{
+		{"Parameter Store is out of reach", time.Minute, true, 20 * time.Second},
+		{"the standby is young", 7 * time.Second, false, time.Second},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(t *testing.T, s *sale) {
+				s.plan(event, 0)
+				leader := s.invoke(s.environment())
+				s.until(14*time.Second + half) // the leader reads at 16 s, 24 s, …
+				s.invoke(s.environment())
+				s.until(14*time.Second + half + c.changed)
+				s.promoter.set(event, "rate", "1200")
+				s.until(14*time.Second + c.age)
+				if st := s.state(event); st.Cap.Rate != 1200 {
+					t.Fatalf("the leader's rate is %d", st.Cap.Rate)
+				}
+				if c.outage {
+					s.promoter.setFail(fails)
+				}
+				leader.cancel()
+				for range 10 {
+					time.Sleep(time.Second)
+					if st := s.state(event); st.Cap.Rate != 1200 {
+						t.Fatalf("at %v the rate is %d again", s.elapsed(), st.Cap.Rate)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestParametersAreReadEveryEightSecondsByTheLeaderAlone(t *testing.T) {
+	play(t, func(t *testing.T, s *sale) {
+		s.plan(event, 30*time.Second)
+		s.plan("far-away", 48*time.Hour)
+		for range 3 {
+			s.invoke(s.environment())
+			time.Sleep(100 * time.Millisecond)
+		}
+		s.until(120*time.Second + half)
+		reads := s.promoter.reads(event)
+		steady(t, reads, 8*time.Second)
+		if len(reads) != 15 {
+			t.Errorf("%d reads in two minutes", len(reads))
+		}
+		if n := len(s.promoter.reads("far-away")); n != 0 {
+			t.Errorf("%d reads of an event that nobody watches", n)
+		}
+		if len(s.promoter.all) != 3 {
+			t.Errorf("%d listings by three invocations", len(s.promoter.all))
+		}
+	})
+}
+
+func TestRefusedReadsAreNotHurried(t *testing.T) {
+	play(t, func(t *testing.T, s *sale) {
+		s.plan(event, 30*time.Second)
+		s.invoke(s.environment())
+		s.promoter.setFail(fails)
+		s.until(120*time.Second + half)
+		steady(t, s.promoter.reads(event), 8*time.Second)
+	})
+}
