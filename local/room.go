@@ -59,6 +59,7 @@ type Room struct {
 	folder    string
 	invoke    func(context.Context, json.RawMessage) error // tick
 	stopTick  context.CancelFunc
+	ticking   sync.WaitGroup
 	running   sync.WaitGroup
 }
 
@@ -99,7 +100,7 @@ func (r *Room) start(ctx context.Context, log *slog.Logger) error {
 	r.serve(page, site)
 	tickCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r.invoke, r.stopTick = tick.NewHandler(ticker), stop
-	r.running.Go(func() { r.schedule(tickCtx, log) })
+	r.ticking.Go(func() { r.schedule(tickCtx, log) })
 	return nil
 }
 
@@ -225,7 +226,7 @@ func (r *Room) schedule(ctx context.Context, log *slog.Logger) {
 	ticker := time.NewTicker(tickEvery)
 	defer ticker.Stop()
 	for {
-		r.running.Go(func() {
+		r.ticking.Go(func() {
 			if err := r.invoke(ctx, nil); err != nil && ctx.Err() == nil {
 				log.Error("tick failed", "error", err)
 			}
@@ -254,8 +255,11 @@ func (r *Room) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
 	defer cancel()
 	r.stopTick()
+	r.ticking.Wait()
 	var errs []error
 	for i := len(r.servers) - 1; i >= 0; i-- {
+		// A server waits some seconds for a connection on which nobody has asked for anything yet.
+		r.calls.CloseIdleConnections()
 		errs = append(errs, r.servers[i].Shutdown(ctx))
 	}
 	r.running.Wait()

@@ -27,7 +27,8 @@ type visitor struct {
 	run      string
 	position int64 // computed from the published seal; 0 before
 
-	opening *room.Status // the first status of the open sale that the visitor saw
+	opening *room.Status // the first status of the open sale that the visitor saw, and when
+	opened  time.Time
 
 	pass     string
 	redirect string
@@ -117,6 +118,8 @@ func (v *visitor) pollDelay(status room.Status) time.Duration {
 		if perMinute := v.speed(status); perMinute > 0 {
 			wait = time.Duration(float64(v.position-status.Admitted) / perMinute * float64(time.Minute))
 		}
+		// Nobody stays away for longer than the line has been watched.
+		wait = min(wait, 10*time.Since(v.opened))
 	}
 	delay := min(time.Minute, max(2500*time.Millisecond, wait/10))
 	return delay*4/5 + rand.N(delay/5)
@@ -126,7 +129,7 @@ func (v *visitor) pollDelay(status room.Status) time.Duration {
 // the rate that the room has measured.
 func (v *visitor) speed(status room.Status) float64 {
 	if v.opening == nil {
-		v.opening = &status
+		v.opening, v.opened = &status, time.Now()
 	}
 	elapsed := moment(status.Time).Sub(moment(v.opening.Time))
 	if elapsed < 5*time.Second {
@@ -149,26 +152,31 @@ func (v *visitor) findPlace(ctx context.Context, run string) error {
 // claim asks to be admitted, and asks again for as long as the shop is full.
 func (v *visitor) claim(ctx context.Context) error {
 	for {
-		a, err := v.post(ctx, "admit", map[string]string{"ticket": v.seat.Ticket})
-		switch {
-		case err != nil:
+		retry, err := v.admit(ctx)
+		if err != nil || retry == 0 {
 			return err
-		case a.status == http.StatusOK:
-			var admitted struct{ Pass, Redirect string }
-			err := json.Unmarshal(a.body, &admitted)
-			v.pass, v.redirect = admitted.Pass, admitted.Redirect
-			return err
-		case a.status != http.StatusAccepted && a.status != http.StatusTooManyRequests && a.status < 500:
-			return fmt.Errorf("admit: %s", a)
 		}
-		wait := a.wait()
-		if wait == 0 {
-			wait = time.Second
-		}
-		if err := pause(ctx, wait+rand.N(time.Second)); err != nil {
+		if err := pause(ctx, retry+rand.N(time.Second)); err != nil {
 			return err
 		}
 	}
+}
+
+// admit asks once. It returns when to ask again, or 0 once the visitor has the pass.
+func (v *visitor) admit(ctx context.Context) (retry time.Duration, err error) {
+	a, err := v.post(ctx, "admit", map[string]string{"ticket": v.seat.Ticket})
+	switch {
+	case err != nil:
+		return 0, err
+	case a.status == http.StatusOK:
+		var admitted struct{ Pass, Redirect string }
+		err := json.Unmarshal(a.body, &admitted)
+		v.pass, v.redirect = admitted.Pass, admitted.Redirect
+		return 0, err
+	case a.status == http.StatusAccepted, a.status == http.StatusTooManyRequests, a.status >= 500:
+		return max(a.wait(), time.Second), nil
+	}
+	return 0, fmt.Errorf("admit: %s", a)
 }
 
 func (v *visitor) post(ctx context.Context, operation string, body any) (reply, error) {
