@@ -44,7 +44,7 @@ type leader struct {
 	pacing   room.Pacing
 	pacedAt  time.Duration // when pacing was last stored
 	raw      map[string]string
-	readAt   time.Duration // when reading raw last began
+	readAt   time.Duration // when raw was read, or when a reading that failed began
 	reading  *reading      // the one under way, or nil
 	settings room.Settings
 	status   statusMemory
@@ -160,7 +160,8 @@ func (l *leader) refresh(ctx context.Context) {
 	if l.reading.err != nil {
 		l.Log.WarnContext(ctx, "parameters not read, the last good values stay in force", "event", l.event, "error", l.reading.err)
 	} else {
-		l.raw = l.reading.raw
+		// Counted from the answer, so that events that once waited for each other do not go on to.
+		l.raw, l.readAt = l.reading.raw, l.Monotonic()
 	}
 	l.reading = nil
 }
