@@ -149,7 +149,7 @@ func TestPlacesOutliveARestart(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	engine := httptest.NewServer(dynamodb.NewHandler())
-	defer engine.Close()
+	t.Cleanup(engine.Close) // after the rooms, whose leases are in it
 	o := Options{
 		OnSale: time.Now().Add(10 * time.Minute), Rate: 60,
 		DynamoDBEndpoint: engine.URL, Secret: "a text that is kept for as long as the table",
