@@ -22,22 +22,19 @@ func (f faulty) Pacing(ctx context.Context, event string) (room.Pacing, error) {
 }
 
 func (f faulty) Save(ctx context.Context, next room.State, held room.Fence) error {
-	return f.write(ctx, func() error {
-		before, _ := f.w.memory.State(context.Background(), next.Event)
-		err := f.w.memory.Save(context.Background(), next, held)
-		if err == nil {
-			f.w.judge.saved(before, next)
-		}
-		return err
-	})
+	return f.save(ctx, next, func() error { return f.w.memory.Save(context.Background(), next, held) })
 }
 
 func (f faulty) SaveWithPacing(ctx context.Context, next room.State, p room.Pacing, held room.Fence) error {
+	return f.save(ctx, next, func() error { return f.w.memory.SaveWithPacing(context.Background(), next, p, held) })
+}
+
+func (f faulty) save(ctx context.Context, next room.State, effect func() error) error {
 	return f.write(ctx, func() error {
 		before, _ := f.w.memory.State(context.Background(), next.Event)
-		err := f.w.memory.SaveWithPacing(context.Background(), next, p, held)
+		err := effect()
 		if err == nil {
-			f.w.judge.saved(before, next)
+			f.w.judge.saved(caller(ctx), before, next)
 		}
 		return err
 	})

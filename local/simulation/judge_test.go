@@ -32,8 +32,8 @@ type joined struct {
 
 // save is a state that was stored.
 type save struct {
-	at     time.Duration
-	before room.Fence
+	at time.Duration
+	by *process
 	room.State
 }
 
@@ -48,6 +48,8 @@ type judge struct {
 	joins    []joined
 	told     map[string]number // by run and visitor
 	saves    []save
+	open     time.Duration                // how long the sale was open, as far as turns are measured by it
+	turns    []room.Checkpoint            // of the pointer, on that clock
 	sealings map[string]map[int64]sealing // by run and cohort
 	runs     []room.Run
 	slots    map[room.Window]int64 // admissions by window
@@ -78,9 +80,9 @@ func (j *judge) note(format string, args ...any) {
 }
 
 // saved sees every version of the state.
-func (j *judge) saved(before, next room.State) {
+func (j *judge) saved(by *process, before, next room.State) {
 	j.note("save %+v", next)
-	j.saves = append(j.saves, save{j.w.elapsed(), before.Fence, next})
+	j.saves = append(j.saves, save{j.w.elapsed(), by, next})
 	if next.Version <= before.Version {
 		j.fail("version %d follows %d", next.Version, before.Version)
 	}
@@ -90,6 +92,7 @@ func (j *judge) saved(before, next room.State) {
 		}
 		j.runs = append(j.runs, next.Run)
 		j.sealings[next.ID] = map[int64]sealing{}
+		j.open, j.turns = 0, nil
 		before = room.State{Run: next.Run, Closing: room.NoCohort, Shards: next.Shards, Commit: next.Commit}
 	}
 	if before.Phase == room.Closed && next.Phase != room.Closed {
@@ -98,8 +101,33 @@ func (j *judge) saved(before, next room.State) {
 	if next.Shards != before.Shards || next.Commit != before.Commit {
 		j.fail("shards or commitment changed within a run")
 	}
+	if before.Frozen() && !next.OnSale.Equal(before.OnSale) {
+		j.fail("the on-sale moved to %v after the pool was closed by %v", next.OnSale, before.OnSale)
+	}
 	j.pointer(before, next)
+	j.turnsLast(before, next)
 	j.sealing(before, next)
+}
+
+// turnsLast holds that no turn ends before the sale was open for the claim window since it began.
+// Leaders whose clocks differ count some seconds too many.
+func (j *judge) turnsLast(before, next room.State) {
+	const wrong = 5 * time.Second
+	if n := len(j.saves); n > 1 && next.Phase == room.Open {
+		j.open += min(j.saves[n-1].at-j.saves[n-2].at, room.MaxElapsed)
+	}
+	if next.Admitted > before.Admitted {
+		j.turns = append(j.turns, room.Checkpoint{Clock: j.open, Admitted: next.Admitted})
+	}
+	if next.Expired == before.Expired {
+		return
+	}
+	for len(j.turns) > 0 && j.turns[0].Admitted < next.Expired {
+		j.turns = j.turns[1:]
+	}
+	if len(j.turns) == 0 || j.open-j.turns[0].Clock < claimWindow-wrong {
+		j.fail("turns up to %d ended too soon: %v after %v", next.Expired, j.open, j.turns)
+	}
 }
 
 // pointer holds that the pointers only go forward, stay in the line, and that no step lets more

@@ -26,6 +26,9 @@ const (
 	closing  = 20 * time.Second // at most, until a sale that was closed is over
 )
 
+// claimWindow is the shortest that can be set.
+const claimWindow = time.Minute
+
 // TestSales runs whole sales, each decided by its seed.
 func TestSales(t *testing.T) {
 	first, last := int64(0), *seeds
@@ -74,7 +77,7 @@ func newSale(t *testing.T, seed uint64) *sale {
 	s.set("onsale", s.clock(s.onsale))
 	s.set("target", "https://shop.example/checkout?show=1")
 	s.set("shards", strconv.Itoa(1+s.rng.IntN(4)))
-	s.set("claim-window", "1m")
+	s.set("claim-window", claimWindow.String())
 	if s.rng.IntN(3) == 0 {
 		s.set("prequeue", s.clock(4*time.Second))
 	}
@@ -151,11 +154,15 @@ func (s *sale) bringVisitors(n int, from, to time.Duration) {
 		if v.pick(8) == 0 {
 			v.copies = 10
 		}
-		v.secret = make([]byte, 16)
-		v.Read(v.secret)
-		s.visitors = append(s.visitors, v)
-		s.flying.Go(func() { v.live(s.ctx) })
+		s.invite(v)
 	}
+}
+
+func (s *sale) invite(v *visitor) {
+	v.secret = make([]byte, 16)
+	v.Read(v.secret)
+	s.visitors = append(s.visitors, v)
+	s.flying.Go(func() { v.live(s.ctx) })
 }
 
 // meddle is one thing that a promoter does, wise or not.

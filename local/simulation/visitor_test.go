@@ -84,6 +84,7 @@ type visitor struct {
 	arrives   time.Duration
 	absent    bool // never claims the turn
 	forgetful bool // asks to join again with the same secret
+	patient   bool // polls the more rarely the further away the turn is
 	copies    int  // how many calls at once show the ticket
 
 	secret   []byte
@@ -95,6 +96,7 @@ type visitor struct {
 	outcome string // of the visit: admitted, over, gone and why; empty if it never ended
 	pass    string
 	refused int // claims that were to be repeated
+	repeats int // joins that were
 }
 
 // live is a visit until it ends or ctx does.
@@ -126,6 +128,7 @@ func (v *visitor) joins(ctx context.Context) bool {
 		case http.StatusGone:
 			return false
 		}
+		v.repeats++
 		if !v.backOff(ctx, answer) {
 			return false
 		}
@@ -147,6 +150,12 @@ func (v *visitor) told(a join.Answer, began time.Duration) {
 // stillWaits is called under the world's lock, as ends takes it.
 func (v *visitor) stillWaits() bool { return v.ticket != "" && !v.absent && v.outcome == "" }
 
+func (v *visitor) isRefused() {
+	v.w.mu.Lock()
+	defer v.w.mu.Unlock()
+	v.refused++
+}
+
 func (v *visitor) ends(outcome string) {
 	v.w.mu.Lock()
 	defer v.w.mu.Unlock()
@@ -156,7 +165,8 @@ func (v *visitor) ends(outcome string) {
 // waits polls until the turn has come and claims it.
 func (v *visitor) waits(ctx context.Context) {
 	var version int64
-	for v.sleep(ctx, v.between(500*time.Millisecond, 2*time.Second)) {
+	var pace pace
+	for v.sleep(ctx, v.pause(pace)) {
 		status := v.w.lastStatus()
 		if status.Run == "" {
 			continue
@@ -169,6 +179,7 @@ func (v *visitor) waits(ctx context.Context) {
 			continue // a late writer: the page does not go back
 		}
 		version = status.Version
+		pace.see(status, v.w.elapsed())
 		if status.Phase == room.Closed {
 			v.ends("over")
 			return
@@ -177,6 +188,44 @@ func (v *visitor) waits(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// pause is the time until the next poll.
+func (v *visitor) pause(p pace) time.Duration {
+	if !v.patient {
+		return v.between(500*time.Millisecond, 2*time.Second)
+	}
+	poll := min(max(p.wait(v.position)/10, 2500*time.Millisecond), time.Minute)
+	return v.between(poll*8/10, poll)
+}
+
+// pace is what a page knows of the line's speed.
+type pace struct {
+	room.Status
+	since time.Duration // when it first saw the line open
+	now   time.Duration
+	from  int64 // admitted then
+}
+
+func (p *pace) see(status room.Status, now time.Duration) {
+	if p.Phase != room.Open {
+		p.since, p.from = now, status.Admitted
+	}
+	p.Status, p.now = status, now
+}
+
+// wait is how long the page believes that it has to wait for a position. Before it has measured
+// for five seconds it does not know: whoever slept then would miss the first turns.
+func (p *pace) wait(position int64) time.Duration {
+	if position <= p.Admitted {
+		return 0
+	}
+	elapsed := p.now - p.since
+	perMinute := float64(p.Admitted-p.from) / elapsed.Minutes()
+	if elapsed < 5*time.Second || perMinute <= 0 {
+		return 0
+	}
+	return time.Duration(float64(position-p.Admitted) / perMinute * float64(time.Minute))
 }
 
 // findPosition is known once the cohort is sealed. The judge holds that the seal is published by
@@ -235,7 +284,7 @@ func (v *visitor) claims(ctx context.Context) bool {
 		v.ends("admitted")
 		return true
 	case refusal == "":
-		v.refused++
+		v.isRefused()
 		v.backOff(ctx, last)
 		return false
 	case strings.Contains(refusal, "sold-out"):

@@ -205,6 +205,8 @@ func (p *process) context(ctx context.Context) context.Context {
 	return context.WithValue(ctx, processKey{}, p)
 }
 
+func caller(ctx context.Context) *process { return ctx.Value(processKey{}).(*process) }
+
 // plan is the fate of one call, drawn before it is made.
 type plan struct {
 	arrives, answers time.Duration
@@ -272,7 +274,7 @@ func (p *process) isDead() bool {
 // not. What is under way happens even if the caller has died or given up.
 func call[T any](ctx context.Context, effect func() (T, error)) (T, error) {
 	var none T
-	p := ctx.Value(processKey{}).(*process)
+	p := caller(ctx)
 	if p.isDead() {
 		return none, errDead
 	}
