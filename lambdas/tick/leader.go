@@ -46,6 +46,7 @@ type leader struct {
 	raw      map[string]string
 	readAt   time.Duration // when raw was read, or when a reading that failed began
 	reading  *reading      // the one under way, or nil
+	heard    time.Time     // the announcement of a change that reading has followed
 	settings room.Settings
 	status   statusMemory
 }
@@ -108,6 +109,9 @@ func (l *leader) prepare(ctx context.Context, st room.State) error {
 			l.stopReading()
 			l.raw, l.readAt = pacing.Good, l.Monotonic()-settingsEvery
 		}
+		if st.Owner != l.owner {
+			l.heard = st.Announced // before this one began or reads
+		}
 	}
 	return l.readSettings(ctx, st)
 }
@@ -140,13 +144,14 @@ func (l *leader) stopReading() {
 	}
 }
 
-// refresh reads the parameters if that is due. When they cannot be read, the ones before stay.
-func (l *leader) refresh(ctx context.Context) {
+// refresh reads the parameters if that is due or a change of them has been announced. When they
+// cannot be read, the ones before stay.
+func (l *leader) refresh(ctx context.Context, announced time.Time) {
 	if l.reading == nil {
-		if l.Monotonic()-l.readAt < settingsEvery {
+		if l.Monotonic()-l.readAt < settingsEvery && announced.Equal(l.heard) {
 			return
 		}
-		l.reading, l.readAt = l.read(ctx), l.Monotonic()
+		l.reading, l.readAt, l.heard = l.read(ctx), l.Monotonic(), announced
 	}
 	timer := time.NewTimer(settingsWait)
 	defer timer.Stop()
@@ -168,7 +173,7 @@ func (l *leader) refresh(ctx context.Context) {
 
 // readSettings reads the parameters if that is due and checks them.
 func (l *leader) readSettings(ctx context.Context, st room.State) error {
-	l.refresh(ctx)
+	l.refresh(ctx, st.Announced)
 	result := l.check(ctx, st)
 	if !result.Complete() {
 		return fmt.Errorf("parameters missing: %v", result.Missing)
