@@ -203,6 +203,10 @@ func TestLostAnswersOfStateWrites(t *testing.T) {
 				if st.Admitted < 480 {
 					t.Errorf("admitted %d", st.Admitted)
 				}
+				// A write that is found to have happened costs no step.
+				if lost := len(env.log.messages("step lost")); (lost == 0) != (name == "stored") {
+					t.Errorf("%d steps lost", lost)
+				}
 				checkStatuses(t, s.documents.under("status/"))
 				checkSeals(t, s)
 			})

@@ -432,6 +432,19 @@ func (j *journal) rejections(parameter string) []string {
 	return reasons
 }
 
+// messages returns the records with that message.
+func (j *journal) messages(message string) []map[string]string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var found []map[string]string
+	for _, r := range j.records {
+		if r["message"] == message {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
 // errors returns what was logged as an error.
 func (j *journal) errors() []string {
 	j.mu.Lock()

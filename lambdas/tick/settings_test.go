@@ -2,6 +2,7 @@ package tick_test
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,81 @@ func TestRateIsInForceWithinTenSeconds(t *testing.T) {
 			s.until(30*time.Second + offset)
 			if rate, _ := s.state(event).Cap.At(time.Now()); rate != 1200 {
 				t.Errorf("set at %v, the rate is %d ten seconds later", 20*time.Second+offset, rate)
+			}
+		})
+	}
+}
+
+// A change that is announced is read at the next step, once.
+func TestAnnouncedChangeIsReadAtTheNextStep(t *testing.T) {
+	play(t, func(t *testing.T, s *sale) {
+		s.plan(event, 20*time.Minute)
+		i := s.invoke(s.environment())
+		s.until(2*time.Second + half)
+		for n, rate := range []string{"700", "800", "900"} {
+			before := len(s.promoter.reads(event))
+			s.promoter.set(event, "rate", rate)
+			if err := s.table.Announce(t.Context(), event, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			s.until(time.Duration(n+3)*time.Second + half)
+			if got := s.state(event).Cap.Rate; strconv.Itoa(got) != rate || len(s.promoter.reads(event)) != before+1 {
+				t.Errorf("a second after %s was announced the rate is %d, after %d reads", rate, got, len(s.promoter.reads(event))-before)
+			}
+		}
+		before := len(s.promoter.reads(event))
+		s.until(12*time.Second + half)
+		if got := len(s.promoter.reads(event)); got != before {
+			t.Errorf("%d more reads in the eight seconds after it", got-before)
+		}
+		// Whoever leads next has read what was announced before.
+		i.cancel()
+		s.until(13*time.Second + half)
+		before = len(s.promoter.reads(event))
+		s.invoke(s.environment())
+		s.until(20*time.Second + half)
+		if got := len(s.promoter.reads(event)); got != before {
+			t.Errorf("%d reads by the next leader in its first seven seconds", got-before)
+		}
+	})
+}
+
+// An announcement that comes while the parameters are being read is about something newer.
+func TestChangeAnnouncedDuringAReadingIsReadAfterIt(t *testing.T) {
+	play(t, func(t *testing.T, s *sale) {
+		s.plan(event, 20*time.Minute)
+		s.invoke(s.environment())
+		s.until(7*time.Second + half)
+		s.promoter.setFail(func(ctx context.Context) error { time.Sleep(3 * time.Second); return errDown })
+		s.until(9*time.Second + half)
+		s.promoter.setFail(nil)
+		s.promoter.set(event, "rate", "700")
+		if err := s.table.Announce(t.Context(), event, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		s.until(13*time.Second + half)
+		if got := s.state(event).Cap.Rate; got != 700 {
+			t.Errorf("the rate is %d", got)
+		}
+	})
+}
+
+// Windows of another length need notice; announced, even such a change holds within ten seconds
+// when the rate is raised.
+func TestRaiseToShortWindowsHoldsWithinTenSeconds(t *testing.T) {
+	for offset := time.Duration(0); offset < 20*time.Second; offset += 1700 * time.Millisecond {
+		play(t, func(t *testing.T, s *sale) {
+			s.plan(event, 0)
+			s.promoter.set(event, "rate", "60")
+			s.invoke(s.environment())
+			s.until(20*time.Second + offset)
+			s.promoter.set(event, "rate", "600")
+			if err := s.table.Announce(t.Context(), event, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			s.until(30*time.Second + offset)
+			if rate, shape := s.state(event).Cap.At(time.Now()); rate != 600 || shape.Length != time.Second {
+				t.Errorf("set at %v, ten seconds later the rate is %d in windows of %v", 20*time.Second+offset, rate, shape.Length)
 			}
 		})
 	}
@@ -82,6 +158,31 @@ func TestLastGoodValueOutlivesItsInvocation(t *testing.T) {
 		}
 		if reported := other.log.rejections("rate"); len(reported) != 1 {
 			t.Errorf("reported: %q", reported)
+		}
+	})
+}
+
+// A value is stored as good in the step that puts it in force, so no crash can forget it.
+func TestLastGoodValueOutlivesACrash(t *testing.T) {
+	play(t, func(t *testing.T, s *sale) {
+		s.plan(event, 20*time.Minute)
+		dead := make(chan struct{})
+		mortal := s.environment()
+		mortal.Store = crash{s.table, dead}
+		s.invoke(mortal)
+		s.invoke(s.environment())
+		s.until(1*time.Second + half)
+		s.promoter.set(event, "rate", "700")
+		s.until(8*time.Second + half)
+		close(dead)
+		leader := s.state(event)
+		if leader.Cap.Rate != 700 {
+			t.Fatalf("the rate is %d", leader.Cap.Rate)
+		}
+		s.promoter.set(event, "rate", "fast")
+		s.until(30*time.Second + half)
+		if st := s.state(event); st.Owner == leader.Owner || st.Cap.Rate != 700 {
+			t.Errorf("owner %q after %q, rate %d", st.Owner, leader.Owner, st.Cap.Rate)
 		}
 	})
 }
