@@ -260,7 +260,13 @@ func (l *leader) lead(ctx context.Context, st room.State) (outcome, error) {
 	if err := l.save(ctx, &next, pacing); err != nil {
 		return watch, err
 	}
-	err := errors.Join(sealErr, tallyErr, l.publish(ctx, next))
+	err := l.publish(ctx, next)
+	if err == nil && next.Hidden {
+		// The commitment can be read: from now on people may join.
+		next.Hidden = false
+		err = l.save(ctx, &next, pacing)
+	}
+	err = errors.Join(sealErr, tallyErr, err)
 	return outcome(err != nil || next.Owner != ""), err
 }
 

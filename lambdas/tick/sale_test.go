@@ -214,15 +214,23 @@ func (t *table) Pacing(ctx context.Context, event string) (room.Pacing, error) {
 	return t.Memory.Pacing(ctx, event)
 }
 
+// naming tells the write that shows a run, once its commitment is published, from those of steps.
+func (t *table) naming(ctx context.Context, name string, next room.State) string {
+	if before, err := t.Memory.State(ctx, next.Event); err == nil && before.ID == next.ID && before.Hidden && !next.Hidden {
+		return "show"
+	}
+	return name
+}
+
 func (t *table) Save(ctx context.Context, next room.State, held room.Fence) error {
-	if err := t.enter(ctx, "Save", next.Event); err != nil {
+	if err := t.enter(ctx, t.naming(ctx, "Save", next), next.Event); err != nil {
 		return err
 	}
 	return t.Memory.Save(ctx, next, held)
 }
 
 func (t *table) SaveWithPacing(ctx context.Context, next room.State, p room.Pacing, held room.Fence) error {
-	if err := t.enter(ctx, "SaveWithPacing", next.Event); err != nil {
+	if err := t.enter(ctx, t.naming(ctx, "SaveWithPacing", next), next.Event); err != nil {
 		return err
 	}
 	return t.Memory.SaveWithPacing(ctx, next, p, held)

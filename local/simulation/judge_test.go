@@ -58,13 +58,14 @@ type judge struct {
 	rates    []int
 	passes   map[string]room.Pass
 	over     map[string]bool // runs that were over when a status said so
+	promised map[string]bool // runs whose commitment has been published
 	trace    hash.Hash       // of everything in order, if it is wanted: equal seeds give equal traces
 	events   int
 }
 
 func newJudge(w *world) *judge {
 	return &judge{w: w, added: map[number]time.Duration{}, sealings: map[string]map[int64]sealing{}, told: map[string]number{},
-		slots: map[room.Window]int64{}, passes: map[string]room.Pass{}, over: map[string]bool{}}
+		slots: map[room.Window]int64{}, passes: map[string]room.Pass{}, over: map[string]bool{}, promised: map[string]bool{}}
 }
 
 func (j *judge) fail(format string, args ...any) {
@@ -173,6 +174,9 @@ func (j *judge) counted(n number) {
 	if _, again := j.added[n]; again {
 		j.fail("number %v was given out twice", n)
 	}
+	if !j.promised[n.run] {
+		j.fail("number %v was given out before the commitment was published", n)
+	}
 	j.added[n] = j.w.elapsed()
 }
 
@@ -241,6 +245,9 @@ func (j *judge) judgeStatus(status room.Status) {
 		if _, ok := j.w.documents[tick.SealPath(room.Run{Event: event, ID: status.Run}, c)]; !ok {
 			j.fail("status counts cohort %d, whose seal is not published", c)
 		}
+	}
+	if status.Commit == room.Commit(room.Run{Event: event, ID: status.Run}.DrawKey(j.w.secret)) {
+		j.promised[status.Run] = true
 	}
 	if status.DrawKey == "" {
 		return

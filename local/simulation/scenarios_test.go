@@ -465,7 +465,7 @@ func TestOutage(t *testing.T) {
 		if cohorts[before.Cohort] != 100 {
 			t.Errorf("those who came in the meantime are in cohorts %v; open was %d", cohorts, before.Cohort)
 		}
-		for _, next := range s.judge.saves[saves : saves+3] {
+		for _, next := range s.judge.saves[saves:] {
 			if moved := next.Admitted - before.Admitted; moved > 2*2*10 {
 				t.Errorf("the pointer moved by %d at once", moved)
 			}
@@ -558,8 +558,9 @@ func TestFarEventRests(t *testing.T) {
 		s.set("prequeue", s.clock(time.Hour))
 		s.invocations(0, 10)
 		s.until(10 * time.Minute)
-		if n := len(s.judge.saves); n != 10 {
-			t.Errorf("%d steps in ten minutes", n)
+		// The first step shows the run once its commitment is published.
+		if n := len(s.judge.saves); n != 10+1 {
+			t.Errorf("%d writes in ten minutes", n)
 		}
 		for _, save := range s.judge.saves {
 			if save.Owner != "" {

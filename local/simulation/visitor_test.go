@@ -214,18 +214,22 @@ func (p *pace) see(status room.Status, now time.Duration) {
 	p.Status, p.now = status, now
 }
 
-// wait is how long the page believes that it has to wait for a position. Before it has measured
-// for five seconds it does not know: whoever slept then would miss the first turns.
+// wait is how long the page believes that it has to wait for a position. When a sale begins, it
+// trusts no speed for longer than it has seen the line open.
 func (p *pace) wait(position int64) time.Duration {
 	if position <= p.Admitted {
 		return 0
 	}
 	elapsed := p.now - p.since
-	perMinute := float64(p.Admitted-p.from) / elapsed.Minutes()
-	if elapsed < 5*time.Second || perMinute <= 0 {
-		return 0
+	perMinute := float64(p.Rate)
+	if elapsed >= 5*time.Second {
+		perMinute = float64(p.Admitted-p.from) / elapsed.Minutes()
 	}
-	return time.Duration(float64(position-p.Admitted) / perMinute * float64(time.Minute))
+	minutes := 2.0
+	if perMinute > 0 {
+		minutes = float64(position-p.Admitted) / perMinute
+	}
+	return min(time.Duration(minutes*float64(time.Minute)), 10*elapsed)
 }
 
 // findPosition is known once the cohort is sealed. The judge holds that the seal is published by

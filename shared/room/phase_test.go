@@ -102,7 +102,7 @@ func TestPhases(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &sale{settings: saleSettings(60), now: noon}
-			s.State = NewState(Run{"demo", runID}, "", s.settings, Fence{})
+			s.State = shown(NewState(Run{"demo", runID}, "", s.settings, Fence{}))
 			for i, c := range story {
 				if c.set != nil {
 					c.set(&s.settings)
@@ -170,7 +170,7 @@ func TestWhatToClose(t *testing.T) {
 }
 
 func TestClosing(t *testing.T) {
-	st := NewState(Run{"demo", runID}, "", saleSettings(60), Fence{})
+	st := shown(NewState(Run{"demo", runID}, "", saleSettings(60), Fence{}))
 	if st.Frozen() {
 		t.Error("a new run's on-sale cannot be moved")
 	}
@@ -198,7 +198,7 @@ func TestEveryRunEnds(t *testing.T) {
 	for seed := range uint64(300) {
 		rng := rand.New(rand.NewPCG(seed, 13))
 		s := &sale{settings: saleSettings(60), now: noon.Add(-time.Minute)}
-		s.State = NewState(Run{"demo", runID}, "", s.settings, Fence{})
+		s.State = shown(NewState(Run{"demo", runID}, "", s.settings, Fence{}))
 		end, final := rng.IntN(200), 0
 		for i := range 220 {
 			if i == end {
@@ -281,7 +281,7 @@ func TestLive(t *testing.T) {
 // Visitors joined by the clock while tick was away, and prequeue was moved later meanwhile.
 func TestPreQueueOpenedByTheClockStaysOpen(t *testing.T) {
 	s := &sale{settings: saleSettings(60), now: noon.Add(-31 * time.Minute)}
-	s.State = NewState(Run{"demo", runID}, "", s.settings, Fence{})
+	s.State = shown(NewState(Run{"demo", runID}, "", s.settings, Fence{}))
 	s.step(0)
 	if err := s.Joinable(noon.Add(-30 * time.Minute)); err != nil {
 		t.Fatal(err)
@@ -290,5 +290,23 @@ func TestPreQueueOpenedByTheClockStaysOpen(t *testing.T) {
 	s.step(2 * time.Minute)
 	if err := s.Joinable(s.now); err != nil {
 		t.Errorf("after people could join: %v in phase %s", err, s.Phase)
+	}
+}
+
+// shown is a state whose commitment has been published.
+func shown(st State) State {
+	st.Hidden = false
+	return st
+}
+
+// Nobody joins before the commitment can be read, whatever the clock says.
+func TestNobodyJoinsAHiddenRun(t *testing.T) {
+	s := &sale{settings: saleSettings(60), now: noon}
+	s.State = NewState(Run{"demo", runID}, "", s.settings, Fence{})
+	for range 3 {
+		s.step(time.Second)
+		if err := s.Joinable(s.now); err != ErrNotOpenYet {
+			t.Errorf("at %v: %v", s.now, err)
+		}
 	}
 }

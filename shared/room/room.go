@@ -80,6 +80,7 @@ type State struct {
 	PoolOpen bool   // the pre-queue has been open: it stays so
 	Final    bool   // the latest closing was decided when the run was closed: no other follows
 	Commit   string // hexadecimal SHA-256 of the draw key
+	Hidden   bool   // the commitment is not published yet: nobody may join
 
 	// Last is the wall clock of the latest step, Clock the sum of elapsed time that turns are
 	// measured by, and Carry the fraction of a place that the pointer has not yet advanced.

@@ -75,9 +75,9 @@ type Tally struct {
 // and have settled. A long outage is not made up for.
 func (s Show) Due(c Cap, now time.Time) []Window {
 	until := now.Add(-settle)
-	from := until.Add(-tallyBack)
-	if s.Counted.After(from) && !s.Counted.After(until) {
-		from = s.Counted
+	from := s.Counted
+	if back := until.Add(-tallyBack); from.Before(back) || from.After(now) { // or the clock went back
+		from = back
 	}
 	var due []Window
 	for at := from; ; {
@@ -112,7 +112,7 @@ func (s Show) Rate() int64 {
 		n += t.N
 	}
 	span := s.Recent[len(s.Recent)-1].End.Sub(s.Recent[0].End)
-	return int64(math.Round(float64(n) * float64(time.Minute) / float64(max(span, 10*time.Second))))
+	return int64(math.Round(float64(n) * float64(time.Minute) / float64(max(span, 5*time.Second))))
 }
 
 // boost is the factor by which the pointer moves faster than the rate in places per second. The
@@ -198,8 +198,9 @@ func (s Show) turn(n int64, now time.Time) Show {
 }
 
 // expect starts the smoothing with a guess that weighs little: the first claims are tallied some
-// five seconds after the first turns.
-func (s Show) expect(perSecond float64) Show {
+// five seconds after the first turns. Windows before that of now say nothing.
+func (s Show) expect(perSecond float64, now Window) Show {
+	s.Counted = now.Start()
 	s.Turns = max(2*perSecond, smoothingTurns/5)
 	s.Claims = s.Turns * firstShare
 	return s

@@ -16,12 +16,12 @@ const MaxElapsed = 2 * time.Second
 // liveAhead is how long before its pre-queue an event is watched every second.
 const liveAhead = 10 * time.Minute
 
-// NewState is the state of a run that nobody has joined yet. held is the fence of the state that
+// NewState is the state of a run that nobody can join before it is no longer hidden. held is the fence of the state that
 // it replaces, or zero.
 func NewState(run Run, commit string, s Settings, held Fence) State {
 	return State{
 		Run: run, Fence: held,
-		Shards: s.Shards, Closing: NoCohort, Phase: Scheduled, Commit: commit,
+		Shards: s.Shards, Closing: NoCohort, Phase: Scheduled, Commit: commit, Hidden: true,
 	}
 }
 
@@ -142,7 +142,7 @@ func (st State) phase(s Settings, now time.Time) Phase {
 // advance moves the pointer by the time that has passed. Credit that nobody in line can use is
 // not kept, or the next arrivals would come to the shop in one lump.
 func (st State) advance(show Show, elapsed time.Duration) (State, Show) {
-	rate, _ := st.Cap.At(st.Last)
+	rate, shape := st.Cap.At(st.Last)
 	perSecond := float64(rate) / 60
 	speed := perSecond * show.boost(perSecond)
 	st.Speed = speed * 60
@@ -155,7 +155,7 @@ func (st State) advance(show Show, elapsed time.Duration) (State, Show) {
 		turns, st.Carry = st.Base-st.Admitted, 0
 	}
 	if st.Admitted == 0 && turns > 0 {
-		show = show.expect(perSecond)
+		show = show.expect(perSecond, shape.WindowAt(st.Last))
 	}
 	st.Admitted += turns
 	return st, show.turn(turns, st.Last)
@@ -193,7 +193,7 @@ func (st State) Joinable(now time.Time) error {
 		return ErrSoldOut
 	case st.Phase == Closed:
 		return ErrOver
-	case st.Phase == Scheduled && now.Before(st.PreQueue):
+	case st.Hidden, st.Phase == Scheduled && now.Before(st.PreQueue):
 		return ErrNotOpenYet
 	}
 	return nil

@@ -28,7 +28,7 @@ func saleSettings(rate int) Settings {
 // openSale is a sale at noon whose pool of places has just been sealed.
 func openSale(rate int, places int64) *sale {
 	s := &sale{settings: saleSettings(rate), now: noon}
-	s.State = NewState(Run{"demo", runID}, "commit", s.settings, Fence{})
+	s.State = shown(NewState(Run{"demo", runID}, "commit", s.settings, Fence{}))
 	s.State = s.BeginClosing(noon).FinishClosing(places)
 	s.step(0)
 	return s
@@ -58,7 +58,7 @@ func quiet(rate int) Show {
 func TestNewState(t *testing.T) {
 	held := Fence{"somebody", 41}
 	got := NewState(Run{"demo", runID}, "commit", saleSettings(60), held)
-	want := State{Run: Run{"demo", runID}, Fence: held, Shards: 16, Closing: NoCohort, Phase: Scheduled, Commit: "commit"}
+	want := State{Run: Run{"demo", runID}, Fence: held, Shards: 16, Closing: NoCohort, Phase: Scheduled, Commit: "commit", Hidden: true}
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

@@ -49,7 +49,7 @@ func TestSaveLeavesForeignAttributesAlone(t *testing.T) {
 			_, err := client.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
 				TableName:                 aws.String(table),
 				Key:                       attributes{"pk": text("EVENT#" + run.Event), "sk": text("STATE")},
-				UpdateExpression:          aws.String("SET other = :value"),
+				UpdateExpression:          aws.String("SET nobody = :value"),
 				ExpressionAttributeValues: attributes{":value": text(value)},
 			})
 			if err != nil {
@@ -63,13 +63,13 @@ func TestSaveLeavesForeignAttributesAlone(t *testing.T) {
 		if err := s.Save(t.Context(), state(run, "a", 1), room.Fence{}); err != nil {
 			t.Fatal(err)
 		}
-		wantSame(t, rawItem(t, client, table, "EVENT#"+run.Event, "STATE")["other"], text("early"))
+		wantSame(t, rawItem(t, client, table, "EVENT#"+run.Event, "STATE")["nobody"], text("early"))
 
 		setMark("late")
 		if err := s.SaveWithPacing(t.Context(), state(run, "a", 2), room.Pacing{}, room.Fence{Owner: "a", Version: 1}); err != nil {
 			t.Fatal(err)
 		}
-		wantSame(t, rawItem(t, client, table, "EVENT#"+run.Event, "STATE")["other"], text("late"))
+		wantSame(t, rawItem(t, client, table, "EVENT#"+run.Event, "STATE")["nobody"], text("late"))
 		wantSame(t, must(s.State(t.Context(), run.Event))(t), state(run, "a", 2))
 	})
 }
