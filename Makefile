@@ -29,6 +29,8 @@ check:
 
 test-go:
 	@test -n "$(RACE)" || echo "No C compiler: the tests run without the race detector."
+	@test -n "$(CHROMIUM)" || command -v chromium chromium-browser google-chrome >/dev/null || \
+		echo "No Chromium: browser tests are left out. Install it (on Debian: apt-get install chromium) or name its program in CHROMIUM."
 	go test $(RACE) $(filter-out ./cdk/...,$(PACKAGES))
 
 # Apart and without the race detector: it would compile the CDK's packages, which take a minute, a
