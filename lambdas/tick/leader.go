@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"waitingroom/shared/room"
-	"waitingroom/shared/settings"
 	"waitingroom/shared/store"
 )
 
