@@ -116,15 +116,16 @@ func (s Show) Rate() int64 {
 }
 
 // boost is the factor by which the pointer moves faster than the rate in places per second. The
-// fewer turns the share is measured by, the more are invited on top: too many only wait a moment
-// at the cap, too few leave the shop empty.
+// fewer turns the share is measured by, and the fewer of them are claimed, the more are invited on
+// top: too many only wait a moment at the cap, too few leave the shop empty.
 func (s Show) boost(perSecond float64) float64 {
 	if perSecond*60 < slowRate {
 		return 1
 	}
 	waiting := s.Waiting / perSecond / drain.Seconds()
-	chance := 1 / math.Sqrt(max(s.Turns, 1))
-	return min(maxBoost, max(minBoost, (1+margin+chance-waiting)/s.Share()))
+	share := s.Share()
+	chance := 1 / (share * math.Sqrt(max(s.Turns, 1)))
+	return min(maxBoost, max(minBoost, (1+margin+chance-waiting)/share))
 }
 
 // tally takes in what the cap items say. What a full window would have taken is told from how
