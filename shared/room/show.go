@@ -116,15 +116,16 @@ func (s Show) Rate() int64 {
 }
 
 // boost is the factor by which the pointer moves faster than the rate in places per second. The
-// fewer turns the share is measured by, and the fewer of them are claimed, the more are invited on
-// top: too many only wait a moment at the cap, too few leave the shop empty.
+// fewer turns the share is measured by, the more are invited on top: too many only wait a moment
+// at the cap, too few leave the shop empty. Where half of the visitors are missing, maxBoost leaves
+// no room to catch up later, so more of them are kept waiting.
 func (s Show) boost(perSecond float64) float64 {
 	if perSecond*60 < slowRate {
 		return 1
 	}
 	waiting := s.Waiting / perSecond / drain.Seconds()
 	share := s.Share()
-	chance := 1 / (share * math.Sqrt(max(s.Turns, 1)))
+	chance := 1 / (share * share * math.Sqrt(max(s.Turns, 1)))
 	return min(maxBoost, max(minBoost, (1+margin+chance-waiting)/share))
 }
 
