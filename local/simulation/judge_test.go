@@ -32,8 +32,9 @@ type joined struct {
 
 // save is a state that was stored.
 type save struct {
-	at time.Duration
-	by *process
+	at   time.Duration
+	by   *process
+	call int // of that process, as far as it had come
 	room.State
 }
 
@@ -48,6 +49,7 @@ type judge struct {
 	joins    []joined
 	told     map[string]number // by run and visitor
 	saves    []save
+	versions map[int64]room.State         // that were stored
 	open     time.Duration                // how long the sale was open, as far as turns are measured by it
 	turns    []room.Checkpoint            // of the pointer, on that clock
 	sealings map[string]map[int64]sealing // by run and cohort
@@ -57,14 +59,14 @@ type judge struct {
 	tooLate  int                   // counts that met a sealed shard
 	rates    []int
 	passes   map[string]room.Pass
-	over     map[string]bool // runs that were over when a status said so
+	over     map[string]bool // runs whose draw key has been published
 	promised map[string]bool // runs whose commitment has been published
 	trace    hash.Hash       // of everything in order, if it is wanted: equal seeds give equal traces
 	events   int
 }
 
 func newJudge(w *world) *judge {
-	return &judge{w: w, added: map[number]time.Duration{}, sealings: map[string]map[int64]sealing{}, told: map[string]number{},
+	return &judge{w: w, added: map[number]time.Duration{}, sealings: map[string]map[int64]sealing{}, versions: map[int64]room.State{}, told: map[string]number{},
 		slots: map[room.Window]int64{}, passes: map[string]room.Pass{}, over: map[string]bool{}, promised: map[string]bool{}}
 }
 
@@ -83,7 +85,8 @@ func (j *judge) note(format string, args ...any) {
 // saved sees every version of the state.
 func (j *judge) saved(by *process, before, next room.State) {
 	j.note("save %+v", next)
-	j.saves = append(j.saves, save{j.w.elapsed(), by, next})
+	j.saves = append(j.saves, save{j.w.elapsed(), by, by.made(), next})
+	j.versions[next.Version] = next
 	if next.Version <= before.Version {
 		j.fail("version %d follows %d", next.Version, before.Version)
 	}
@@ -174,6 +177,9 @@ func (j *judge) counted(n number) {
 	if _, again := j.added[n]; again {
 		j.fail("number %v was given out twice", n)
 	}
+	if j.over[n.run] {
+		j.fail("number %v was given out after the draw key was published", n)
+	}
 	if !j.promised[n.run] {
 		j.fail("number %v was given out before the commitment was published", n)
 	}
@@ -237,9 +243,10 @@ func (j *judge) published(path string, body []byte) (status room.Status, ok bool
 }
 
 func (j *judge) judgeStatus(status room.Status) {
-	state, err := j.w.memory.State(context.Background(), event)
-	if err != nil || status.Version > state.Version {
-		j.fail("status %d was published before it was stored", status.Version)
+	st := j.versions[status.Version]
+	said := []any{status.Run, status.Phase, status.Sealed, status.Line, status.Admitted, status.Expired}
+	if stored := []any{st.ID, st.Phase, st.Cohort, st.Base, st.Admitted, st.Expired}; !slices.Equal(said, stored) {
+		j.fail("status %d says %v, but stored is %v", status.Version, said, stored)
 	}
 	for c := range status.Sealed {
 		if _, ok := j.w.documents[tick.SealPath(room.Run{Event: event, ID: status.Run}, c)]; !ok {
@@ -253,13 +260,23 @@ func (j *judge) judgeStatus(status room.Status) {
 		return
 	}
 	j.over[status.Run] = true
-	if status.Run == state.ID && !state.Over() {
+	if st.Phase != room.Closed || st.Closing != room.NoCohort || !j.allSealed(st.Run) {
 		j.fail("the draw key was published while places were still given out")
 	}
 	key, err := hex.DecodeString(status.DrawKey)
 	if err != nil || len(key) != 32 || room.Commit([32]byte(key)) != status.Commit {
 		j.fail("the draw key does not open the commitment")
 	}
+}
+
+// allSealed reports whether every number that was given out lies in a cohort that is sealed.
+func (j *judge) allSealed(run room.Run) bool {
+	for n := range j.added {
+		if s, decided := j.sealings[run.ID][n.cohort]; n.run == run.ID && (!decided || s.ended == math.MaxInt64) {
+			return false
+		}
+	}
+	return true
 }
 
 // answered sees every join that a visitor was told of.

@@ -113,6 +113,7 @@ type process struct {
 
 	mishap   mishap // what befalls it at its call number mishapAt
 	mishapAt int
+	lag      time.Duration // of a call that lags
 }
 
 // mishap is what befalls a process at one of its calls, by script.
@@ -123,6 +124,7 @@ const (
 	diesAfter  mishap = "dies after the call"
 	lands      mishap = "dies, and the call arrives when somebody else leads"
 	wakes      mishap = "sleeps during the call and wakes up when somebody else leads"
+	lags       mishap = "gives the call up, which arrives all the same"
 )
 
 // overdue is how long such a call takes, and such a sleep: longer than a takeover, and less than a
@@ -251,6 +253,8 @@ func (p *process) plan() plan {
 		made.arrives += overdue
 	case wakes:
 		made.answers += overdue
+	case lags:
+		made.arrives = p.lag
 	}
 	return made
 }
