@@ -205,6 +205,7 @@ func (s *sale) waitUntil(most time.Duration, done func() bool) {
 	for end := s.elapsed() + most; s.elapsed() < end && !done(); {
 		s.promoter.sleep(s.ctx, time.Second)
 	}
+	synctest.Wait()
 }
 
 func (s *sale) noneWaiting() bool {

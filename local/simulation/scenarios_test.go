@@ -39,8 +39,12 @@ func (s *sale) invocations(first time.Duration, n int) {
 	}
 }
 
-// until sleeps until so much true time has passed since the beginning.
-func (s *sale) until(at time.Duration) { s.promoter.sleep(s.ctx, at-s.elapsed()) }
+// until sleeps until so much true time has passed since the beginning, and nothing goes on at that
+// moment.
+func (s *sale) until(at time.Duration) {
+	s.promoter.sleep(s.ctx, at-s.elapsed())
+	synctest.Wait()
+}
 
 // bring lets n visitors arrive who behave like one, as the page does.
 func (s *sale) bring(n int, from, to time.Duration, like visitor) {
@@ -321,7 +325,7 @@ func TestOneTicketReplayedByMany(t *testing.T) {
 					passes[string(r.Body)] = true
 				}
 			}
-			s.promoter.sleep(s.ctx, 300*time.Millisecond)
+			s.until(s.elapsed() + 300*time.Millisecond)
 		}
 		if t.Logf("answers %v, %d windows", answers, len(s.judge.slots)); len(passes) != 1 || len(s.judge.passes) != 1 || len(s.judge.slots) < 3 {
 			t.Errorf("%d passes, %d windows", len(passes), len(s.judge.slots))
@@ -492,9 +496,9 @@ func TestOutage(t *testing.T) {
 		s.bring(100, 15*time.Second, 10*time.Minute, visitor{})
 		s.until(12 * time.Second)
 		leader.perish()
-		s.promoter.sleep(s.ctx, time.Second)
+		s.until(13 * time.Second)
 		before, saves := s.state(), len(s.judge.saves)
-		s.promoter.sleep(s.ctx, 10*time.Minute)
+		s.until(10*time.Minute + 13*time.Second)
 		if st := s.state(); st != before || st.Admitted < 50 {
 			t.Errorf("without a leader the state is %+v, then %+v", before, st)
 		}
@@ -616,9 +620,9 @@ func TestFarEventRests(t *testing.T) {
 		}
 		// Ten minutes before the pre-queue it is watched.
 		s.until(50*time.Minute - 30*time.Second)
-		s.invocations(0, 2)
 		before := len(s.judge.saves)
-		s.promoter.sleep(s.ctx, 2*time.Minute)
+		s.invocations(0, 2)
+		s.until(52 * time.Minute)
 		if n := len(s.judge.saves) - before; n < 60 {
 			t.Errorf("%d steps around the time from which the event is watched", n)
 		}
