@@ -62,7 +62,11 @@ func TestEveryWindowIsTalliedOnce(t *testing.T) {
 				shapes[shape.WindowAt(at).Start()] = shape
 			}
 			var tallies []Tally
-			for _, w := range s.pacing.Show.Due(s.Cap, s.now.Add(d)) {
+			due := s.pacing.Show.Due(s.Cap, s.now.Add(d))
+			if s.Admitted == 0 {
+				due = nil // nobody can have come: tick does not look
+			}
+			for _, w := range due {
 				if !next.IsZero() && !w.Start().Equal(next) {
 					t.Fatalf("seed %d: after %v comes window %s, which begins at %v", seed, next, w, w.Start())
 				}
@@ -100,7 +104,7 @@ func TestMeasuredRate(t *testing.T) {
 	}{
 		{"nothing tallied", 600, 0, 0, 0},
 		{"one window says nothing yet", 600, 1, 10, 0},
-		{"the first seconds are not blown up", 600, 3, 10, 2 * 10 * 6},
+		{"the first seconds are not blown up", 600, 3, 10, 2 * 10 * 12},
 		{"half a minute", 600, 31, 10, 600},
 		{"a minute", 600, 61, 10, 600},
 		{"only the last minute is kept", 600, 1000, 10, 600},
