@@ -17,6 +17,9 @@ import (
 	"waitingroom/shared/turn"
 )
 
+// slotLag is how long after its window a slot may still be taken.
+const slotLag = time.Second
+
 // Store is where visitors and windows are kept.
 type Store interface {
 	Visitor(ctx context.Context, run room.Run, id string) (room.Visitor, error)
@@ -146,6 +149,10 @@ func (a *Admitter) enter(ctx context.Context, state room.State, id string, now t
 	case !marked:
 		return later()
 	}
+	// A slow table must not bring the slots of several windows to the shop at once.
+	if a.Now().After(w.End().Add(slotLag)) {
+		return later()
+	}
 	first := a.Pick(w.Parts)
 	for i := range w.Parts {
 		part := (first + i) % w.Parts
@@ -196,7 +203,8 @@ func (a *Admitter) door(state room.State) (door, error) {
 	return door{target, audience, signer}, nil
 }
 
-// sign writes the pass. What it says follows from what is stored, so asking again gives the same.
+// sign writes the pass. What it says follows from what is stored, so asking again gives the same,
+// as long as the promoter leaves `target` and `pass-alg` alone.
 func (a *Admitter) sign(ctx context.Context, d door, t turn.Turn, p room.Pass) (Admission, error) {
 	token, err := d.signer.Sign(ctx, pass.Claims{
 		Issuer: a.Issuer, Audience: d.audience, Subject: t.Ticket.Visitor, Event: t.State.Event,

@@ -40,6 +40,7 @@ type leader struct {
 	heard    time.Time     // the announcement of a change that reading has followed
 	settings room.Settings
 	status   statusMemory
+	noted    bool // the event is among those that the store knows to be watched
 }
 
 // outcome says whether the event has to be looked at again in a second.
@@ -95,13 +96,13 @@ func (l *leader) prepare(ctx context.Context, st room.State) error {
 			return fmt.Errorf("read the pacing: %w", err)
 		}
 		l.pacing, l.held = pacing, st.Fence
-		if st.Owner != l.owner && l.Monotonic()-l.readAt >= stepEvery {
-			// The leader before may have put newer values in force than a standby has read.
+		if st.Owner != l.owner {
+			l.heard = st.Announced // before this one reads
+		}
+		if st.Owner != l.owner && st.Live(l.Now()) {
+			// The leader before may have put newer values in force than were listed or read here.
 			l.stopReading()
 			l.raw, l.readAt = pacing.Good, l.Monotonic()-settingsEvery
-		}
-		if st.Owner != l.owner {
-			l.heard = st.Announced // before this one began or reads
 		}
 	}
 	return l.readSettings(ctx, st)
@@ -109,6 +110,7 @@ func (l *leader) prepare(ctx context.Context, st room.State) error {
 
 // create begins the event's first run, as soon as its parameters say enough.
 func (l *leader) create(ctx context.Context) (outcome, error) {
+	l.refresh(ctx, l.heard)
 	result := l.check(ctx, room.State{Closing: room.NoCohort})
 	if !result.Complete() {
 		return rest, nil
@@ -161,8 +163,25 @@ func (l *leader) lead(ctx context.Context, st room.State) (outcome, error) {
 		next.Hidden = false
 		err = l.save(ctx, &next, pacing)
 	}
-	err = errors.Join(sealErr, tallyErr, err)
+	err = errors.Join(sealErr, tallyErr, err, l.note(ctx, next.Owner != ""))
 	return outcome(err != nil || next.Owner != ""), err
+}
+
+// note tells the store whether the event has to be watched, so that it is found again even while
+// Parameter Store is out of reach or its parameters are gone.
+func (l *leader) note(ctx context.Context, watched bool) error {
+	if watched == l.noted {
+		return nil
+	}
+	change := l.Store.Unwatch
+	if watched {
+		change = l.Store.Watch
+	}
+	if err := change(ctx, l.event); err != nil {
+		return fmt.Errorf("note whether it is watched: %w", err)
+	}
+	l.noted = watched
+	return nil
 }
 
 // errLost means that somebody else wrote the state, or that it is not known who did: the step

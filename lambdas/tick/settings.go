@@ -109,6 +109,11 @@ func (l *leader) check(ctx context.Context, st room.State) settings.Result {
 		late = append(late, settings.Rejection{Parameter: shards, Value: raw[shards],
 			Reason: fmt.Sprintf("it is read once, when a run begins; %d stays in force until the run is closed", st.Shards)})
 	}
+	if st.Over() && result.Complete() && !result.Settings.OnSale.Equal(st.OnSale) &&
+		result.Settings.Control != room.ForceClosed && !st.Renews(result.Settings, l.Now()) {
+		late = append(late, settings.Rejection{Parameter: settings.OnSale, Value: raw[settings.OnSale],
+			Reason: "it is past, so the closed event is not put on sale again; set a time to come"})
+	}
 	l.report(ctx, l.event, append(result.Rejected, late...))
 	if !maps.Equal(l.pacing.Good, result.Good) {
 		l.pacing.Good, l.pacedAt = result.Good, 0

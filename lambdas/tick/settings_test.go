@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"waitingroom/shared/room"
+	"waitingroom/shared/settings"
 )
 
 func TestRateIsInForceWithinTenSeconds(t *testing.T) {
@@ -47,14 +48,14 @@ func TestAnnouncedChangeIsReadAtTheNextStep(t *testing.T) {
 		if got := len(s.promoter.reads(event)); got != before {
 			t.Errorf("%d more reads in the eight seconds after it", got-before)
 		}
-		// Whoever leads next has read what was announced before.
+		// Whoever leads next reads once, and does not take what was announced before for news.
 		i.cancel()
 		s.until(13*time.Second + half)
 		before = len(s.promoter.reads(event))
 		s.invoke(s.environment())
 		s.until(20*time.Second + half)
-		if got := len(s.promoter.reads(event)); got != before {
-			t.Errorf("%d reads by the next leader in its first seven seconds", got-before)
+		if got := len(s.promoter.reads(event)); got != before+1 {
+			t.Errorf("%d reads by the next leader in its first seven seconds, want 1", got-before)
 		}
 	})
 }
@@ -436,4 +437,99 @@ func TestRefusedReadsAreNotHurried(t *testing.T) {
 		s.until(120*time.Second + half)
 		steady(t, s.promoter.reads(event), 8*time.Second)
 	})
+}
+
+// slowList takes a while to say which events there are, as Parameter Store does when there are many.
+type slowList struct {
+	*promoter
+	takes time.Duration
+}
+
+func (l slowList) All(ctx context.Context) (map[string]map[string]string, []settings.Rejection, error) {
+	events, rejections, err := l.promoter.All(ctx)
+	time.Sleep(l.takes)
+	return events, rejections, err
+}
+
+// What was listed before a change is not put in force by a leader that takes over after it.
+func TestOldListMovesNoOnSale(t *testing.T) {
+	play(t, func(t *testing.T, s *sale) {
+		s.plan(event, time.Minute)
+		first := s.invoke(s.environment())
+		s.until(38*time.Second + half)
+		env := s.environment()
+		env.Parameters = slowList{s.promoter, 23 * time.Second}
+		s.invoke(env)
+		s.until(45*time.Second + half)
+		s.promoter.set(event, "onsale", s.at(10*time.Minute))
+		s.until(61 * time.Second)
+		first.cancel()
+		s.until(90 * time.Second)
+		if st := s.state(event); !st.OnSale.Equal(s.began.Add(10*time.Minute)) || st.Phase != room.PreQueue || st.Owner == "" {
+			t.Errorf("on sale at %v, phase %s, owner %q", st.OnSale, st.Phase, st.Owner)
+		}
+	})
+}
+
+// An environment that never heard of an event goes on with it when its parameters are gone, or
+// when Parameter Store is.
+func TestNewEnvironmentGoesOnWithWhatIsWatched(t *testing.T) {
+	for name, spoil := range map[string]func(p *promoter){
+		"parameters deleted":           func(p *promoter) { p.removeAll(event) },
+		"Parameter Store out of reach": func(p *promoter) { p.setFail(hangs) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(t *testing.T, s *sale) {
+				s.plan(event, 10*time.Second)
+				first := s.invoke(s.environment())
+				s.until(20*time.Second + half)
+				spoil(s.promoter)
+				s.until(30*time.Second + half)
+				first.cancel()
+				s.until(31*time.Second + half)
+				s.invoke(s.environment())
+				s.until(60*time.Second + half)
+				st := s.state(event)
+				if st.Owner == "" || st.Phase != room.Open || st.Cap.Rate != 600 || st.Last.Before(time.Now().Add(-2*time.Second)) {
+					t.Errorf("owner %q, phase %s, rate %d, last step %v", st.Owner, st.Phase, st.Cap.Rate, st.Last)
+				}
+			})
+		})
+	}
+}
+
+// A closed run is looked at once a minute: an on-sale that was to come when it was announced
+// counts, one that was past does not and is reported.
+func TestClosedEventOnSaleSoon(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		onsale  time.Duration
+		renewed bool
+	}{{"in forty seconds", 110 * time.Second, true}, {"in the past", 65 * time.Second, false}} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, func(t *testing.T, s *sale) {
+				s.plan(event, 10*time.Second)
+				env := s.environment()
+				s.invoke(env)
+				s.until(20*time.Second + half)
+				s.promoter.set(event, "state", "closed")
+				s.until(70*time.Second + half)
+				run := s.state(event).ID
+				s.promoter.set(event, "state", "auto")
+				s.promoter.set(event, "onsale", s.at(c.onsale))
+				if err := s.table.Announce(t.Context(), event, time.Now()); err != nil {
+					t.Fatal(err)
+				}
+				s.until(2 * time.Minute)
+				s.invoke(env)
+				s.until(2*time.Minute + 5*time.Second)
+				if renewed := s.state(event).ID != run; renewed != c.renewed {
+					t.Errorf("renewed: %t", renewed)
+				}
+				if reported := env.log.rejections("onsale"); (len(reported) == 0) != c.renewed {
+					t.Errorf("reported: %q", reported)
+				}
+			})
+		})
+	}
 }

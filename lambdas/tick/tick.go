@@ -24,9 +24,6 @@ const (
 	stepLimit = 10 * time.Second
 	// handOverLimit is what the end of an invocation may take.
 	handOverLimit = 5 * time.Second
-	// listLimit is what listing the events may take where others are known to go on with: the
-	// invocations before this one bridge that time.
-	listLimit = 45 * time.Second
 	// wellKnownLimit is what the well-known documents may keep the events waiting.
 	wellKnownLimit = 5 * time.Second
 )
@@ -41,6 +38,9 @@ type Store interface {
 	SealShard(ctx context.Context, run room.Run, cohort int64, shard int) (int64, error)
 	PutSeal(ctx context.Context, seal room.Seal) error
 	Taken(ctx context.Context, run room.Run, w room.Window, part int) (int64, time.Time, error)
+	Watch(ctx context.Context, event string) error
+	Unwatch(ctx context.Context, event string) error
+	Watched(ctx context.Context) ([]string, error)
 }
 
 // Parameters is where promoters set events.
@@ -69,33 +69,53 @@ type Ticker struct {
 	Log        *slog.Logger
 
 	mu       sync.Mutex
-	known    map[string]map[string]string           // the events last listed
 	reported map[string]map[settings.Rejection]bool // by event: what has been logged
 }
 
 // Run is one invocation: it looks at every event once, and goes on for RunFor, or as long as ctx
-// allows, with those that have to be watched.
+// allows, with those that have to be watched. Events that are watched already do not wait for
+// Parameter Store to say which events there are; if it does not, that is the error in the end.
 func (t *Ticker) Run(ctx context.Context) error {
-	end := t.Monotonic() + RunFor
+	runFor := RunFor
 	if deadline, ok := ctx.Deadline(); ok {
-		end = min(end, t.Monotonic()+deadline.Sub(t.Now())-handOverLimit)
+		runFor = min(runFor, deadline.Sub(t.Now())-handOverLimit)
 	}
+	end := t.Monotonic() + runFor
 	var id [8]byte
 	if _, err := io.ReadFull(t.Random, id[:]); err != nil {
 		return fmt.Errorf("draw an owner: %w", err)
 	}
-	events, readAt, err := t.events(ctx)
+	watched, err := t.Store.Watched(ctx)
 	if err != nil {
-		return err
+		t.Log.ErrorContext(ctx, "watched events not read, they wait until all are listed", "error", err)
 	}
 	t.publishWellKnown(ctx)
 	// Events do not wait for each other, so a slow one holds up nobody.
 	var group sync.WaitGroup
-	for event, raw := range events {
-		l := &leader{Ticker: t, event: event, owner: hex.EncodeToString(id[:]), raw: raw, readAt: readAt}
+	started := map[string]bool{}
+	start := func(l *leader) {
+		l.Ticker, l.owner, started[l.event] = t, hex.EncodeToString(id[:]), true
 		group.Go(func() { l.run(ctx, end) })
 	}
+	for _, event := range watched {
+		start(&leader{event: event, noted: true, readAt: t.Monotonic() - settingsEvery})
+	}
+	listCtx, cancel := context.WithTimeout(ctx, runFor)
+	defer cancel()
+	began := t.Monotonic()
+	events, rejections, err := t.Parameters.All(listCtx)
+	if err == nil {
+		t.report(ctx, "", rejections)
+	}
+	for event, raw := range events {
+		if !started[event] {
+			start(&leader{event: event, raw: raw, readAt: began})
+		}
+	}
 	group.Wait()
+	if err != nil {
+		return fmt.Errorf("list the events: %w", err)
+	}
 	return nil
 }
 
@@ -108,39 +128,6 @@ func (t *Ticker) publishWellKnown(ctx context.Context) {
 			t.Log.ErrorContext(ctx, "document not published", "path", path, "error", err)
 		}
 	}
-}
-
-// events reads which events there are and what their parameters were at the moment that it
-// returns. When Parameter Store is out of reach, those that this environment saw a minute ago go
-// on; an environment that has seen none leaves the invocation to fail, and the next one tries again.
-func (t *Ticker) events(ctx context.Context) (map[string]map[string]string, time.Duration, error) {
-	t.mu.Lock()
-	known := t.known
-	t.mu.Unlock()
-	if known != nil {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, listLimit)
-		defer cancel()
-	}
-	events, rejections, err := t.Parameters.All(ctx)
-	if err != nil {
-		if known == nil {
-			return nil, 0, fmt.Errorf("list the events: %w", err)
-		}
-		t.Log.WarnContext(ctx, "events not listed, those known before go on", "error", err)
-		return known, t.Monotonic() - settingsEvery, nil
-	}
-	// An event whose parameters were all deleted goes on with its last good ones.
-	for event := range known {
-		if _, listed := events[event]; !listed {
-			events[event] = nil
-		}
-	}
-	t.mu.Lock()
-	t.known = events
-	t.mu.Unlock()
-	t.report(ctx, "", rejections)
-	return events, t.Monotonic(), nil
 }
 
 // run makes a step a second until the event needs no watching or end has come.

@@ -40,6 +40,18 @@ func (f faulty) save(ctx context.Context, next room.State, effect func() error) 
 	})
 }
 
+func (f faulty) Watch(ctx context.Context, event string) error {
+	return f.write(ctx, func() error { return f.w.memory.Watch(context.Background(), event) })
+}
+
+func (f faulty) Unwatch(ctx context.Context, event string) error {
+	return f.write(ctx, func() error { return f.w.memory.Unwatch(context.Background(), event) })
+}
+
+func (f faulty) Watched(ctx context.Context) ([]string, error) {
+	return call(ctx, func() ([]string, error) { return f.w.memory.Watched(context.Background()) })
+}
+
 func (f faulty) Count(ctx context.Context, run room.Run, cohort int64, shard int) (int64, error) {
 	return call(ctx, func() (int64, error) {
 		seq, err := f.w.memory.Count(context.Background(), run, cohort, shard)

@@ -152,16 +152,14 @@ func switchAt(before, rate int, now time.Time) time.Time {
 // NextOpening returns when a visitor who found the window of now full should ask again: the start
 // of the next window that holds anybody and that full does not report as full.
 func (c Cap) NextOpening(now time.Time, full func(Window) bool) time.Time {
-	rate, shape := c.At(now)
+	_, shape := c.At(now)
 	w := shape.WindowAt(now).Next()
 	// At one visitor a minute every sixth window of ten seconds has room; beyond a minute of full
 	// windows the answer is as good as any, and the visitor asks again then.
 	for range 60 {
-		start := w.Start()
-		if r, s := c.At(start); s != w.Shape {
-			rate, w = r, s.WindowAt(start)
-		} else {
-			rate = r
+		rate, s := c.At(w.Start())
+		if s != w.Shape {
+			w = s.WindowAt(w.Start())
 		}
 		if w.Limit(rate) > 0 && !full(w) {
 			return w.Start()

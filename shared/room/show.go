@@ -83,14 +83,24 @@ func (s Show) Due(c Cap, now time.Time) []Window {
 	for at := from; ; {
 		_, shape := c.At(at)
 		w := shape.WindowAt(at)
-		if w.End().After(until) {
+		end := c.end(w)
+		if end.After(until) {
 			return due
 		}
 		if !w.Start().Before(from) {
 			due = append(due, w)
 		}
-		at = w.End()
+		at = end
 	}
+}
+
+// end is when nobody was admitted to the window any more: at its end, or where a change of shape
+// cut it short.
+func (c Cap) end(w Window) time.Time {
+	if c.Before != 0 && w.Start().Before(c.Switch) && c.Switch.Before(w.End()) {
+		return c.Switch
+	}
+	return w.End()
 }
 
 // Share is the part of the turns that is claimed, 0 to 1.
@@ -135,7 +145,8 @@ func (s Show) tally(c Cap, tallies []Tally) Show {
 	s.Recent = slices.Clone(s.Recent)
 	for _, t := range tallies {
 		rate, _ := c.At(t.Window.Start())
-		s = s.weigh(t.Window, float64(rate)/60)
+		end := c.end(t.Window)
+		s = s.weigh(end.Sub(t.Window.Start()), end, float64(rate)/60)
 		if limit := t.Window.Limit(rate); limit > 0 {
 			came := t.came(limit)
 			s.Claims += max(0, came-s.Waiting)
@@ -147,7 +158,7 @@ func (s Show) tally(c Cap, tallies []Tally) Show {
 				s.Refused = s.Waiting / came
 			}
 		}
-		s.Counted = t.Window.End()
+		s.Counted = end
 		// After a clock went back, what it had counted in times to come is counted again.
 		s.Recent = slices.DeleteFunc(s.Recent, func(t Taken) bool { return !t.End.Before(s.Counted) })
 		s.Recent = append(s.Recent, Taken{End: s.Counted, N: t.N})
@@ -174,12 +185,12 @@ func (t Tally) came(limit int64) float64 {
 // weigh lets the past count less by the time that a window took, and takes in the turns that the
 // visitors of this window answered. Both sides of the share move together, or it would swing with
 // the length of windows.
-func (s Show) weigh(w Window, perSecond float64) Show {
+func (s Show) weigh(length time.Duration, end time.Time, perSecond float64) Show {
 	span := max(smoothing.Seconds(), smoothingTurns/perSecond)
-	factor := math.Exp(-w.Length.Seconds() / span)
+	factor := math.Exp(-length.Seconds() / span)
 	s.Turns *= factor
 	s.Claims *= factor
-	until := w.End().Add(-claimLag)
+	until := end.Add(-claimLag)
 	for len(s.Fresh) > 0 && s.Fresh[0].At.Before(until) {
 		s.Turns += float64(s.Fresh[0].N)
 		s.Fresh = s.Fresh[1:]

@@ -16,7 +16,8 @@ const MaxElapsed = 2 * time.Second
 // liveAhead is how long before its pre-queue an event is watched every second.
 const liveAhead = 10 * time.Minute
 
-// NewState is the state of a run that nobody can join before it is no longer hidden. held is the fence of the state that
+// NewState is the state of a run that is hidden at first: nobody can join until its commitment is
+// published. held is the fence of the state that
 // it replaces, or zero.
 func NewState(run Run, commit string, s Settings, held Fence) State {
 	return State{
@@ -42,8 +43,16 @@ func (st State) Live(now time.Time) bool {
 	return true
 }
 
-// Renews reports whether settings s put the closed run on sale again at now.
+// announcedLately is how long after its announcement a change may be read at the latest: a closed
+// run is looked at once a minute, and two looks may be almost twice that apart.
+const announcedLately = 2 * time.Minute
+
+// Renews reports whether settings s put the closed run on sale again at now: at a time that was to
+// come when the change was announced, or that still is.
 func (st State) Renews(s Settings, now time.Time) bool {
+	if age := now.Sub(st.Announced); age > 0 && age <= announcedLately {
+		now = st.Announced
+	}
 	return st.Over() && s.Control != ForceClosed && !s.OnSale.Equal(st.OnSale) && s.OnSale.After(now)
 }
 
@@ -116,6 +125,9 @@ func (st State) adopt(s Settings, now time.Time) State {
 	st.PoolOpen = st.PoolOpen || !st.PreQueue.IsZero() && !now.Before(st.PreQueue)
 	st.Phase = st.phase(s, now)
 	st.PoolOpen = st.PoolOpen || st.Phase == PreQueue || st.Frozen()
+	if st.Phase == Closed && !st.OnSale.IsZero() {
+		return st // an on-sale that came along with the closing is that of the next run
+	}
 	st.OnSale, st.PreQueue, st.Closes = s.OnSale, s.PreQueue, s.Closes
 	st.Target, st.PassLifetime, st.PassAlg = s.Target, s.PassLifetime, s.PassAlg
 	st.Cap = st.Cap.Set(s.Rate, now)

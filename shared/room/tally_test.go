@@ -8,7 +8,7 @@ import (
 
 func TestDue(t *testing.T) {
 	second := func(s float64) time.Time { return noon.Add(time.Duration(s * float64(time.Second))) }
-	raised := Cap{Rate: 60}.Set(600, noon) // from ten seconds past noon in windows of a second
+	raised := Cap{Rate: 60}.Set(600, noon) // windows of a second from :04 on
 	for _, c := range []struct {
 		name    string
 		cap     Cap
@@ -26,8 +26,8 @@ func TestDue(t *testing.T) {
 		{"never before, long windows: two back", Cap{Rate: 60}, time.Time{}, second(2), second(-20), 2},
 		{"long windows that began before those twenty seconds", Cap{Rate: 60}, time.Time{}, second(5), second(-10), 1},
 		{"after an outage: twenty seconds back", Cap{Rate: 600}, second(-3600), second(2), second(-20), 20},
-		{"across a change of length", raised, second(0), second(15), second(0), 1 + 3},
-		{"up to a change of length", raised, second(0), second(12.5), second(0), 1},
+		{"across a change of length, which cuts the long window short", raised, second(0), second(15), second(0), 1 + 9},
+		{"up to a change of length", raised, second(0), second(6.5), second(0), 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			due := Show{Counted: c.counted}.Due(c.cap, c.now)
@@ -38,7 +38,7 @@ func TestDue(t *testing.T) {
 				if !due[0].Start().Equal(at) {
 					t.Fatalf("window %s begins at %v, want %v", due[0], due[0].Start(), at)
 				}
-				at = due[0].End()
+				at = c.cap.end(due[0])
 			}
 		})
 	}
@@ -73,7 +73,7 @@ func TestEveryWindowIsTalliedOnce(t *testing.T) {
 				if shape, ok := shapes[w.Start()]; ok && shape != w.Shape {
 					t.Fatalf("seed %d: the window at %v was counted in %v and tallied in %v", seed, w.Start(), shape, w.Shape)
 				}
-				next, tallies = w.End(), append(tallies, Tally{Window: w})
+				next, tallies = s.Cap.end(w), append(tallies, Tally{Window: w})
 			}
 			if s.step(d, tallies...); len(tallies) > 0 && !s.pacing.Show.Counted.Equal(next) {
 				t.Fatalf("seed %d: windows up to %v are noted as tallied, not up to %v", seed, s.pacing.Show.Counted, next)
@@ -234,10 +234,10 @@ func TestSlowRatesInviteNoMoreThanFit(t *testing.T) {
 
 // A change of the rate soon after a change of shape leaves the windows before it to be tallied.
 func TestWindowsBeforeASwitchAreTallied(t *testing.T) {
-	c := Cap{Rate: 60}.Set(600, noon)        // windows of 1 s from +10 s
-	c = c.Set(700, noon.Add(11*time.Second)) // same shape: Before is forgotten
-	s := Show{Counted: noon}                 // [0, 10) has not settled before +12 s
-	due := s.Due(c, noon.Add(12*time.Second))
+	c := Cap{Rate: 60}.Set(600, noon)       // windows of 1 s from +4 s
+	c = c.Set(700, noon.Add(5*time.Second)) // same shape
+	s := Show{Counted: noon}                // [0, 4) has not settled before +6 s
+	due := s.Due(c, noon.Add(6*time.Second))
 	if len(due) != 1 || due[0].Length != 10*time.Second {
 		t.Errorf("due are %v, want the one window of ten seconds in which visitors were counted", due)
 	}

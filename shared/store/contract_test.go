@@ -50,6 +50,7 @@ func contract(t *testing.T, s keeper) {
 		{"visitor", testVisitor},
 		{"visitor race", testVisitorRace},
 		{"announce", testAnnounce},
+		{"watch", testWatch},
 		{"mark", testMark},
 		{"mark race", testMarkRace},
 		{"admit", testAdmit},
@@ -463,6 +464,27 @@ func testVisitorRace(t *testing.T, s keeper, run room.Run) {
 		wantSame(t, v, stored)
 	}
 	wantSame(t, stored, arrival(int(stored.Seq-1)))
+}
+
+func testWatch(t *testing.T, s keeper, run room.Run) {
+	other := run.Event + "-2"
+	step := func(change func(context.Context, string) error, event string, want ...string) {
+		t.Helper()
+		for range 2 { // repeating it is harmless
+			if err := change(t.Context(), event); err != nil {
+				t.Fatal(err)
+			}
+			got := slices.DeleteFunc(must(s.Watched(t.Context()))(t), func(e string) bool { return !strings.HasPrefix(e, run.Event) })
+			if !slices.Equal(got, want) {
+				t.Errorf("watched are %q, want %q", got, want)
+			}
+		}
+	}
+	step(s.Unwatch, run.Event)
+	step(s.Watch, other, other)
+	step(s.Watch, run.Event, run.Event, other)
+	step(s.Unwatch, other, run.Event)
+	step(s.Unwatch, run.Event)
 }
 
 func testAnnounce(t *testing.T, s keeper, run room.Run) {

@@ -302,6 +302,44 @@ func (d *DynamoDB) Announce(ctx context.Context, event string, at time.Time) err
 	return failed("announce a change", err)
 }
 
+// Watch notes that event has to be watched every second, and Unwatch that it has not. Repeating
+// either is harmless.
+func (d *DynamoDB) Watch(ctx context.Context, event string) error {
+	return failed("watch", d.noteWatched(ctx, event, true))
+}
+
+// Unwatch is the opposite of Watch.
+func (d *DynamoDB) Unwatch(ctx context.Context, event string) error {
+	return failed("unwatch", d.noteWatched(ctx, event, false))
+}
+
+func (d *DynamoDB) noteWatched(ctx context.Context, event string, watched bool) error {
+	_, err := d.update(ctx, types.Update{
+		Key:                       primary(watchedKey()),
+		UpdateExpression:          aws.String("SET #event = :watched"),
+		ExpressionAttributeNames:  map[string]string{"#event": watchedPrefix + event},
+		ExpressionAttributeValues: attributes{":watched": flag(watched)},
+	}, types.ReturnValueNone)
+	return err
+}
+
+// Watched returns the events that have to be watched every second, sorted.
+func (d *DynamoDB) Watched(ctx context.Context) ([]string, error) {
+	found, err := d.get(ctx, watchedKey(), true)
+	if err != nil {
+		return nil, failed("read watched events", err)
+	}
+	var watched []string
+	i := item{attributes: found}
+	for name := range found {
+		if event, ok := strings.CutPrefix(name, watchedPrefix); ok && i.flag(name) {
+			watched = append(watched, event)
+		}
+	}
+	slices.Sort(watched)
+	return watched, i.err
+}
+
 // saving is the conditional write of a state. The condition looks at the version and not at the
 // key, so that a mark of another function does not stand in the way of the first state.
 func (d *DynamoDB) saving(next room.State, held room.Fence) types.Update {
@@ -342,7 +380,11 @@ func (d *DynamoDB) create(ctx context.Context, k key, set attributes) (old attri
 	change.ExpressionAttributeNames["#pk"] = "pk"
 	change.ReturnValuesOnConditionCheckFailure = types.ReturnValuesOnConditionCheckFailureAllOld
 	_, err = d.update(ctx, change, types.ReturnValueNone)
-	if old, refused := conditionFailed(err); refused {
+	old, refused := conditionFailed(err)
+	if refused && len(old) == 0 {
+		return nil, errors.New("the table does not return what stood in the way")
+	}
+	if refused {
 		return old, nil
 	}
 	return nil, err

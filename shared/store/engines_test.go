@@ -32,6 +32,9 @@ type keeper interface {
 	Seal(ctx context.Context, run room.Run, cohort int64) (room.Seal, error)
 	AddVisitor(ctx context.Context, run room.Run, v room.Visitor) (room.Visitor, error)
 	Visitor(ctx context.Context, run room.Run, id string) (room.Visitor, error)
+	Watch(ctx context.Context, event string) error
+	Unwatch(ctx context.Context, event string) error
+	Watched(ctx context.Context) ([]string, error)
 	Announce(ctx context.Context, event string, at time.Time) error
 	Mark(ctx context.Context, run room.Run, id string, start time.Time) (room.Visitor, bool, error)
 	Admit(ctx context.Context, run room.Run, id string, pass room.Pass) (room.Pass, error)

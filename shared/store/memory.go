@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,6 +24,7 @@ type Memory struct {
 	seals    map[cohortKey]lasting[room.Seal]
 	visitors map[memoryVisitor]lasting[room.Visitor]
 	caps     map[memoryCap]slots
+	watched  map[string]bool
 }
 
 type memoryCounter struct {
@@ -75,6 +78,7 @@ func NewMemory(now func() time.Time) *Memory {
 		seals:    map[cohortKey]lasting[room.Seal]{},
 		visitors: map[memoryVisitor]lasting[room.Visitor]{},
 		caps:     map[memoryCap]slots{},
+		watched:  map[string]bool{},
 	}
 }
 
@@ -156,6 +160,35 @@ func (m *Memory) Announce(ctx context.Context, event string, at time.Time) error
 		m.states[event] = st
 	}
 	return nil
+}
+
+// Watch is DynamoDB.Watch.
+func (m *Memory) Watch(ctx context.Context, event string) error {
+	if _, err := m.enter(ctx); err != nil {
+		return err
+	}
+	defer m.mu.Unlock()
+	m.watched[event] = true
+	return nil
+}
+
+// Unwatch is DynamoDB.Unwatch.
+func (m *Memory) Unwatch(ctx context.Context, event string) error {
+	if _, err := m.enter(ctx); err != nil {
+		return err
+	}
+	defer m.mu.Unlock()
+	delete(m.watched, event)
+	return nil
+}
+
+// Watched is DynamoDB.Watched.
+func (m *Memory) Watched(ctx context.Context) ([]string, error) {
+	if _, err := m.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer m.mu.Unlock()
+	return slices.Sorted(maps.Keys(m.watched)), nil
 }
 
 // counter returns the counter as it stands at now; a forgotten one begins anew.

@@ -61,6 +61,7 @@ const (
 	kindCount   = "COUNT"
 	kindSeal    = "SEAL"
 	kindVisitor = "PLACE"
+	kindWatched = "EVENTS"
 )
 
 // key is the primary key of an item.
@@ -68,6 +69,13 @@ type key struct{ pk, sk string }
 
 func stateKey(event string) key  { return key{"EVENT#" + event, kindState} }
 func pacingKey(event string) key { return key{"EVENT#" + event, kindPacing} }
+
+// watchedPrefix keeps events apart from other attributes of the item that names them.
+const watchedPrefix = "event:"
+
+// watchedKey is of the one item that says of each event that ever was whether it is being watched:
+// some seventy bytes an event, of 400 KB.
+func watchedKey() key { return key{"WATCHED", kindWatched} }
 
 func counterKey(run room.Run, cohort int64, shard int) key {
 	return key{"COHORT#" + runKey(run) + "#" + strconv.FormatInt(cohort, 10) + "#" + strconv.Itoa(shard), kindCount}

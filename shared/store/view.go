@@ -63,9 +63,17 @@ func (v *View) State(ctx context.Context, event string) (room.State, error) {
 	if s, err, ok := v.cached(event); ok {
 		return s, err
 	}
-	return shared(ctx, &v.reads, "state#"+event, func(ctx context.Context) (room.State, error) {
+	s, err := shared(ctx, &v.reads, "state#"+event, func(ctx context.Context) (room.State, error) {
 		return v.Fresh(ctx, event)
 	})
+	if err != nil {
+		return s, err
+	}
+	// The read that was joined may have begun long ago, where the table is slow.
+	if s, err, ok := v.cached(event); ok {
+		return s, err
+	}
+	return v.Fresh(ctx, event)
 }
 
 // Fresh reads event's state now, whatever is remembered, and remembers it.
@@ -115,11 +123,16 @@ func (v *View) cached(event string) (s room.State, err error, ok bool) {
 	return room.State{}, nil, false
 }
 
-// current reports whether what was read then is good at now. A clock that went back says nothing
-// about the age.
+// current reports whether what was read then is good at now, by the wall clock and by the monotonic
+// one where there is one: the latter may stand still while an environment is frozen, and the former
+// may go back.
 func current(read, now time.Time) bool {
-	age := now.Sub(read)
-	return age >= 0 && age <= maxAge
+	for _, age := range []time.Duration{now.Sub(read), now.Round(0).Sub(read.Round(0))} {
+		if age < 0 || age > maxAge {
+			return false
+		}
+	}
+	return true
 }
 
 // remember keeps s, or a later version of the same run that another read has brought meanwhile,
