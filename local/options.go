@@ -39,7 +39,7 @@ func parseOptionsAt(args []string, help io.Writer, now time.Time) (Options, erro
 	flags.StringVar(&o.AWSListen, "aws-listen", "127.0.0.1:8081", "`address` that speaks DynamoDB and Parameter Store")
 	flags.StringVar(&o.Event, "event", "demo", "`name` of the event on sale")
 	flags.StringVar(&onsale, "onsale", "30s", "when the sale opens: a `time` from now, or RFC 3339 with offset")
-	flags.IntVar(&o.Rate, "rate", 60, "visitors per `minute` that the shop can bear, 1 to 60000")
+	flags.IntVar(&o.Rate, "rate", 60, "`visitors` per minute that the shop can bear, 1 to 60000")
 	flags.StringVar(&o.DynamoDBEndpoint, "dynamodb-endpoint", "", "`address` of another engine, such as DynamoDB Local")
 	flags.StringVar(&o.Secret, "secret", "", "`text` of 32 or more characters that keys are derived from; with the same one and -dynamodb-endpoint, places outlive a restart")
 	err := flags.Parse(args)

@@ -12,7 +12,6 @@ import (
 	"waitingroom/local/shop"
 	"waitingroom/shared/httpapi"
 	"waitingroom/shared/names"
-	"waitingroom/shared/settings"
 	"waitingroom/static"
 )
 
@@ -33,8 +32,10 @@ func newSite(functions map[string]function, documents, checkout http.Handler) ht
 	mux.Handle(shop.Path, checkout)
 	mux.Handle(shop.Path+"/", checkout)
 	mux.Handle("/v1/", newGateway(functions))
-	mux.HandleFunc("/{event}", page)
-	mux.HandleFunc("/", notFound)
+	mux.HandleFunc("/", page)
+	for _, folder := range []string{names.StatusPrefix, names.SealsPrefix, names.AssetsPrefix, "/v1/"} {
+		mux.HandleFunc(strings.TrimSuffix(folder, "/"), notFound) // or the mux would add the slash
+	}
 	return mux
 }
 
@@ -45,10 +46,17 @@ func notFound(w http.ResponseWriter, _ *http.Request) {
 	io.WriteString(w, "404 page not found\n")
 }
 
-// page answers at every address that can be an event's.
+// page answers at the bare address and at every one that can be an event's, as the function at the
+// CDN's edge has it. Below a trailing slash the page's own relative addresses would break.
 func page(w http.ResponseWriter, r *http.Request) {
-	if settings.CheckEvent(r.PathValue("event")) != nil {
+	event, slash := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	known := names.ValidEvent(event)
+	switch {
+	case r.Method != http.MethodGet && r.Method != http.MethodHead, r.URL.Path != "/" && !known:
 		notFound(w, r)
+		return
+	case known && slash:
+		http.Redirect(w, r, "/"+event, http.StatusMovedPermanently)
 		return
 	}
 	setHeaders(w.Header(), names.PageHeaders())

@@ -197,6 +197,7 @@ func TestHeaders(t *testing.T) {
 	}{
 		{"/demo", "no-cache", page("text/html; charset=utf-8")},
 		{"/another", "no-cache", page("text/html; charset=utf-8")},
+		{"/", "no-cache", page("text/html; charset=utf-8")},
 		{"/assets/page.js", "public, max-age=60", page("text/javascript; charset=utf-8")},
 		{"/assets/page.css", "public, max-age=60", page("text/css; charset=utf-8")},
 		{"/assets/icon.svg", "public, max-age=60", page("image/svg+xml")},
@@ -227,7 +228,7 @@ func TestHeaders(t *testing.T) {
 	// Whatever is missing may appear within the second.
 	for _, path := range []string{
 		"/status/another.json", "/status/", "/status/..%2f..%2fetc%2fpasswd", "/seals/demo/" + status.Run + "/999.json", "/seals/demo/",
-		"/.well-known/security.txt", "/assets/none.js", "/assets/", "/Demo", "/a/b", "/v1", "/",
+		"/.well-known/security.txt", "/assets/none.js", "/assets/", "/Demo", "/a/b", "/v1", "/status", "/seals", "/assets", "/v1/demo/",
 	} {
 		a, err := r.get(ctx, path)
 		if err != nil {
@@ -238,7 +239,11 @@ func TestHeaders(t *testing.T) {
 		}
 	}
 
-	a, err := r.send(ctx, "GET", "/shop", "", http.Header{"Accept": {"text/html"}})
+	a, err := r.get(ctx, "/demo/")
+	if err != nil || a.status != http.StatusMovedPermanently || a.header.Get("Location") != "/demo" {
+		t.Errorf("/demo/: %s to %q, %v", a, a.header.Get("Location"), err)
+	}
+	a, err = r.send(ctx, "GET", "/shop", "", http.Header{"Accept": {"text/html"}})
 	if err != nil {
 		t.Fatal(err)
 	}

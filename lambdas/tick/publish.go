@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -33,6 +34,27 @@ func StatusPath(event string) string {
 	return strings.TrimPrefix(names.StatusPrefix, "/") + event + ".json"
 }
 
+// DrawPath is where the draw key of a run that is over is published for good, without the leading
+// slash.
+func DrawPath(run room.Run) string {
+	return strings.TrimPrefix(names.SealsPrefix, "/") + run.Event + "/" + run.ID + "/draw.json"
+}
+
+func drawDocument(st room.State, drawKey [32]byte) []byte {
+	document, err := json.Marshal(struct {
+		Event   string `json:"event"`
+		Run     string `json:"run"`
+		Cohorts int64  `json:"cohorts"`
+		Line    int64  `json:"line"`
+		Commit  string `json:"commit"`
+		DrawKey string `json:"draw_key"`
+	}{st.Event, st.ID, st.Cohort, st.Base, st.Commit, hex.EncodeToString(drawKey[:])})
+	if err != nil {
+		panic(err) // texts and numbers always marshal
+	}
+	return document
+}
+
 // put publishes a document within publishLimit.
 func (t *Ticker) put(ctx context.Context, path string, document []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, publishLimit)
@@ -60,6 +82,12 @@ func (l *leader) publish(ctx context.Context, st room.State) error {
 	document, err := json.Marshal(status)
 	if err != nil {
 		return err
+	}
+	if st.Over() {
+		// The next run's status takes the place of this one; the key stays with the seals.
+		if err := l.put(ctx, DrawPath(st.Run), drawDocument(st, drawKey)); err != nil {
+			return fmt.Errorf("publish the draw key: %w", err)
+		}
 	}
 	if err := l.put(ctx, StatusPath(l.event), document); err != nil {
 		return fmt.Errorf("publish the status: %w", err)

@@ -3,6 +3,7 @@ package tick_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -162,11 +163,16 @@ func TestClosedRun(t *testing.T) {
 		status := s.status()
 		st := s.state(event)
 		key := st.DrawKey(s.secret)
-		if status.Phase != room.Closed || status.Commit != room.Commit(key) || status.DrawKey == "" || int(status.Sealed) != len(s.documents.under("seals/")) {
+		if status.Phase != room.Closed || status.Commit != room.Commit(key) || status.DrawKey == "" || int(status.Sealed)+1 != len(s.documents.under("seals/")) {
 			t.Fatalf("status %+v with %d seals", status, len(s.documents.under("seals/")))
 		}
 		if st.Owner != "" {
 			t.Errorf("the lease of a closed run is held by %q", st.Owner)
+		}
+		draw := s.documents.under(tick.DrawPath(st.Run))
+		want := fmt.Sprintf(`{"event":"demo","run":%q,"cohorts":3,"line":43,"commit":%q,"draw_key":%q}`, st.ID, status.Commit, status.DrawKey)
+		if len(draw) != 1 || string(draw[0].body) != want {
+			t.Errorf("the draw key is published for good as %s, want %s", draw[0].body, want)
 		}
 		checkStatuses(t, s.documents.under("status/"))
 		checkSeals(t, s)

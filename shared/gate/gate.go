@@ -19,7 +19,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
@@ -73,8 +72,6 @@ type Gate struct {
 	arrivals arrivals
 }
 
-var eventName = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
-
 // New returns a gate. It does not call the room: a shop can start before it. The error names every
 // option that is wrong.
 func New(o Options) (*Gate, error) {
@@ -89,8 +86,8 @@ func New(o Options) (*Gate, error) {
 	if !trustworthy(room) || strings.ContainsAny(room, "?#") {
 		wrong = append(wrong, fmt.Errorf("gate: Room %q has to be an https address, or http on loopback", o.Room))
 	}
-	if !eventName.MatchString(o.Event) {
-		wrong = append(wrong, fmt.Errorf("gate: Event %q has to be 1 to 64 of a-z, 0-9 and -", o.Event))
+	if !names.ValidEvent(o.Event) {
+		wrong = append(wrong, fmt.Errorf("gate: Event %q has to be 1 to 64 of a-z, 0-9 and -, and none of %v", o.Event, names.Reserved()))
 	}
 	if o.Leeway < 0 {
 		wrong = append(wrong, fmt.Errorf("gate: Leeway %v is negative", o.Leeway))

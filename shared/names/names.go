@@ -10,7 +10,7 @@ import (
 // Environment variables of the functions. Each function reads only those that it needs.
 const (
 	EnvTable         = "TABLE_NAME"     // DynamoDB table: all
-	EnvStatusBucket  = "STATUS_BUCKET"  // S3 bucket of status, seals and well-known documents: tick, settings
+	EnvStatusBucket  = "STATUS_BUCKET"  // S3 bucket of status, seals and well-known documents: tick
 	EnvSecret        = "SECRET_ARN"     // Secrets Manager secret that the ticket, draw and HS256 keys are derived from: join, admit, place, tick
 	EnvPassKey       = "PASS_KEY_ID"    // KMS key that signs passes: admit signs, tick publishes its public half
 	EnvIssuer        = "ISSUER"         // the room's own https address without a trailing slash: admit, tick

@@ -45,14 +45,14 @@ type Settings struct {
 	PreQueue     time.Time // never after OnSale
 	Closes       time.Time // always after OnSale
 	Rate         int       // visitors per minute, 1 to 60,000
-	Target       string    // address of the checkout
+	Target       string    // address of the checkout, at most 1,000 characters
 	Control      Control
 	Messages     map[string]string // by language tag; "default" for the one without a language
 	Stock        Stock
 	ClaimWindow  time.Duration // 1 min to 1 h
-	PassLifetime time.Duration
-	Shards       int    // 1 to 128
-	PassAlg      string // RS256 or HS256
+	PassLifetime time.Duration // 1 min to 24 h
+	Shards       int           // 1 to 128
+	PassAlg      string        // RS256 or HS256
 }
 
 // Run names one sale of an event. A closed event that is put on sale again is another run.
