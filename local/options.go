@@ -68,6 +68,11 @@ func (o *Options) check(onsale string, now time.Time) error {
 	if o.OnSale, err = parseOnSale(onsale, now); err != nil {
 		return err
 	}
+	// What Parameter Store is given has to be what tick takes.
+	result := settings.Parse(map[string]string{settings.OnSale: o.OnSale.UTC().Format(time.RFC3339)}, nil)
+	for _, rejected := range result.Rejected {
+		return fmt.Errorf("-onsale: %s", rejected.Reason)
+	}
 	if err := checkAddress("-listen", o.Listen); err != nil {
 		return err
 	}

@@ -43,6 +43,7 @@ func TestBadOptionsAreOneLine(t *testing.T) {
 		{"event with a slash", []string{"-event", "a/b"}, 2, "-event"},
 		{"event without a name", []string{"-event", ""}, 2, "-event"},
 		{"on-sale without offset", []string{"-onsale", "2026-11-21T10:00:00"}, 2, "offset"},
+		{"on-sale in another age", []string{"-onsale", "2300-01-01T00:00:00Z"}, 2, "2199"},
 		{"on-sale in words", []string{"-onsale", "soon"}, 2, "-onsale"},
 		{"address without port", []string{"-listen", "127.0.0.1"}, 2, "-listen"},
 		{"port that is none", []string{"-aws-listen", "127.0.0.1:http"}, 2, "-aws-listen"},

@@ -85,7 +85,7 @@ func (t *Ticker) Run(ctx context.Context) error {
 	if _, err := io.ReadFull(t.Random, id[:]); err != nil {
 		return fmt.Errorf("draw an owner: %w", err)
 	}
-	watched, err := t.Store.Watched(ctx)
+	watched, err := t.watched(ctx)
 	if err != nil {
 		t.Log.ErrorContext(ctx, "watched events not read, they wait until all are listed", "error", err)
 	}
@@ -117,6 +117,12 @@ func (t *Ticker) Run(ctx context.Context) error {
 		return fmt.Errorf("list the events: %w", err)
 	}
 	return nil
+}
+
+func (t *Ticker) watched(ctx context.Context) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, stepLimit)
+	defer cancel()
+	return t.Store.Watched(ctx)
 }
 
 func (t *Ticker) publishWellKnown(ctx context.Context) {
