@@ -17,8 +17,7 @@ const MaxElapsed = 2 * time.Second
 const liveAhead = 10 * time.Minute
 
 // NewState is the state of a run that is hidden at first: nobody can join until its commitment is
-// published. held is the fence of the state that
-// it replaces, or zero.
+// published. held is the fence of the state that it replaces, or zero.
 func NewState(run Run, commit string, s Settings, held Fence) State {
 	return State{
 		Run: run, Fence: held,
