@@ -99,7 +99,7 @@ func TestStatuses(t *testing.T) {
 	tests := map[string]string{
 		names.FunctionJoin:  "200 201 400 403 404 410 413 429 503",
 		names.FunctionAdmit: "200 202 400 401 404 410 413 429 503",
-		names.FunctionPlace: "200 401 404 429 503",
+		names.FunctionPlace: "200 401 404 410 429 503",
 	}
 	for key, operation := range operations(t, read(t)) {
 		id := operation["operationId"].(string)
