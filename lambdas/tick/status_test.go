@@ -41,13 +41,14 @@ func TestQuietStatusHasAHeartbeat(t *testing.T) {
 		for _, p := range puts {
 			moments = append(moments, p.at)
 		}
-		steady(t, moments, 5*time.Second)
-		if len(puts) != 21 {
+		// The first is that of the hidden run; from the second on nothing new is said.
+		steady(t, moments[1:], 5*time.Second)
+		if len(puts) != 1+20 {
 			t.Errorf("%d statuses in 100 s", len(puts))
 		}
 		checkStatuses(t, puts)
 		last := s.status()
-		if last.Time != s.at(100*time.Second) || last.Phase != room.PreQueue || last.OnSale != s.at(20*time.Minute) || last.PreQueue != s.at(-10*time.Minute) {
+		if last.Time != s.at(96*time.Second) || last.Phase != room.PreQueue || last.OnSale != s.at(20*time.Minute) || last.PreQueue != s.at(-10*time.Minute) {
 			t.Errorf("status %+v", last)
 		}
 	})

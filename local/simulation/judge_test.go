@@ -244,6 +244,9 @@ func (j *judge) published(path string, body []byte) (status room.Status, ok bool
 
 func (j *judge) judgeStatus(status room.Status) {
 	st := j.versions[status.Version]
+	if st.Hidden {
+		st.Phase = room.Scheduled // whatever it is, nobody can join yet
+	}
 	said := []any{status.Run, status.Phase, status.Sealed, status.Line, status.Admitted, status.Expired}
 	if stored := []any{st.ID, st.Phase, st.Cohort, st.Base, st.Admitted, st.Expired}; !slices.Equal(said, stored) {
 		j.fail("status %d says %v, but stored is %v", status.Version, said, stored)

@@ -36,6 +36,9 @@ func NewStatus(st State, p Pacing, s Settings, drawKey [32]byte) Status {
 		Sealed: st.Cohort, Line: st.Base, Admitted: st.Admitted, Expired: st.Expired,
 		Rate: p.Show.Rate(), Message: s.Messages, Stock: s.Stock, Commit: st.Commit,
 	}
+	if st.Hidden {
+		status.Phase = Scheduled // nobody is to be sent to a door that opens when this can be read
+	}
 	if st.Phase == Closed {
 		status.Rate = 0 // nobody measures it any more
 	}

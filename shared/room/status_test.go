@@ -71,3 +71,15 @@ func TestDrawKeyIsPublishedWhenTheRunIsOver(t *testing.T) {
 		})
 	}
 }
+
+// Whoever reads the commitment first is not told to join before that is possible.
+func TestStatusOfAHiddenRun(t *testing.T) {
+	st := State{Run: Run{"demo", runID}, Phase: PreQueue, Hidden: true, Commit: "commit"}
+	if got := NewStatus(st, Pacing{}, Settings{}, [32]byte{}); got.Phase != Scheduled || got.Commit != "commit" {
+		t.Errorf("%+v", got)
+	}
+	st.Hidden = false
+	if got := NewStatus(st, Pacing{}, Settings{}, [32]byte{}); got.Phase != PreQueue {
+		t.Errorf("%+v", got)
+	}
+}

@@ -114,7 +114,8 @@ func (v *View) cached(event string) (s room.State, err error, ok bool) {
 	now := v.now()
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if s, ok := v.states[event]; ok && current(s.read, now) {
+	// A hidden run is shown within moments, and those who are told of it come at once.
+	if s, ok := v.states[event]; ok && current(s.read, now) && !s.value.Hidden {
 		return s.value, nil, true
 	}
 	if read, ok := v.unknown[event]; ok && current(read, now) {

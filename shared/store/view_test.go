@@ -364,3 +364,21 @@ func TestViewKeepsABoundedNumberOfSeals(t *testing.T) {
 	}
 	s.wantReads(t, most+2)
 }
+
+// A hidden run is not kept: those who are told that it is shown come within the same second.
+func TestViewDoesNotKeepAHiddenRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, run := newSource(), newRun(t)
+		v := store.NewView(s, time.Now)
+		hidden := state(run, "a", 1)
+		hidden.Hidden = true
+		if err := s.Save(t.Context(), hidden, room.Fence{}); err != nil {
+			t.Fatal(err)
+		}
+		wantSame(t, must(v.State(t.Context(), run.Event))(t).Hidden, true)
+		if err := s.Save(t.Context(), state(run, "a", 2), hidden.Fence); err != nil {
+			t.Fatal(err)
+		}
+		wantSame(t, must(v.State(t.Context(), run.Event))(t).Hidden, false)
+	})
+}
