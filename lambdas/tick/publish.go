@@ -37,7 +37,7 @@ func StatusPath(event string) string {
 // DrawPath is where the draw key of a run that is over is published for good, without the leading
 // slash.
 func DrawPath(run room.Run) string {
-	return strings.TrimPrefix(names.SealsPrefix, "/") + run.Event + "/" + run.ID + "/draw.json"
+	return runFolder(run) + "draw.json"
 }
 
 func drawDocument(st room.State, drawKey [32]byte) []byte {

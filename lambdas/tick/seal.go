@@ -101,7 +101,12 @@ func (l *leader) sealCohort(ctx context.Context, st room.State) (room.Seal, erro
 
 // SealPath is where the seal of a cohort is published, without the leading slash.
 func SealPath(run room.Run, cohort int64) string {
-	return strings.TrimPrefix(names.SealsPrefix, "/") + run.Event + "/" + run.ID + "/" + strconv.FormatInt(cohort, 10) + ".json"
+	return runFolder(run) + strconv.FormatInt(cohort, 10) + ".json"
+}
+
+// runFolder is where what belongs to a run for good is published.
+func runFolder(run room.Run) string {
+	return strings.TrimPrefix(names.SealsPrefix, "/") + run.Event + "/" + run.ID + "/"
 }
 
 // each calls do for 0 … n-1, as many at a time as the ticker allows, until one fails.

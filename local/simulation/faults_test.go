@@ -122,7 +122,7 @@ func (f faulty) TakeSlot(ctx context.Context, run room.Run, w room.Window, part 
 	return f.write(ctx, func() error {
 		err := f.w.memory.TakeSlot(context.Background(), run, w, part, limit, at)
 		if err == nil {
-			f.w.judge.took(run, w, at)
+			f.w.judge.took(w, at)
 		}
 		return err
 	})

@@ -193,8 +193,9 @@ func (j *judge) sealed(seal room.Seal, err error) {
 	}
 }
 
-// took holds the cap: no window holds more than the highest rate that was ever set allows.
-func (j *judge) took(run room.Run, w room.Window, at time.Time) {
+// took holds the cap: no window holds more than the highest rate that was ever set allows, whatever
+// runs the visitors belong to.
+func (j *judge) took(w room.Window, at time.Time) {
 	j.note("slot %v %v", w, at)
 	if start := w.Start(); at.Before(start) || !at.Before(w.End()) {
 		j.fail("an admission at %v was counted in the window of %v", at, start)

@@ -355,13 +355,6 @@ func (w *world) Put(ctx context.Context, path string, body []byte) error {
 	return err
 }
 
-func (w *world) document(path string) ([]byte, bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	body, ok := w.documents[path]
-	return body, ok
-}
-
 func (w *world) lastStatus() room.Status {
 	w.mu.Lock()
 	defer w.mu.Unlock()

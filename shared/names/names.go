@@ -85,10 +85,13 @@ const (
 // PassParameter is the query parameter that carries a pass to the shop.
 const PassParameter = "waitingroom_pass"
 
+// LongestEvent is the length of the longest event name in bytes.
+const LongestEvent = 64
+
 // ValidEvent reports whether an event may have this name: 1 to 64 of a-z, 0-9 and hyphens, and
 // none of Reserved.
 func ValidEvent(name string) bool {
-	return 1 <= len(name) && len(name) <= 64 && !slices.Contains(Reserved(), name) &&
+	return 1 <= len(name) && len(name) <= LongestEvent && !slices.Contains(Reserved(), name) &&
 		strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 

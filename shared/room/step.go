@@ -199,12 +199,10 @@ var (
 // Joinable returns nil if visitors may join at now, or one of the errors above. The pre-queue
 // opens by the clock even if nothing has noted that yet.
 func (st State) Joinable(now time.Time) error {
-	switch {
-	case st.Phase == SoldOut:
-		return ErrSoldOut
-	case st.Phase == Closed:
-		return ErrOver
-	case st.Hidden, st.Phase == Scheduled && now.Before(st.PreQueue):
+	if err := st.Claimable(); err != nil {
+		return err
+	}
+	if st.Hidden || st.Phase == Scheduled && now.Before(st.PreQueue) {
 		return ErrNotOpenYet
 	}
 	return nil

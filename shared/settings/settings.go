@@ -147,20 +147,17 @@ func shorten(text string) string {
 
 func quote(text string) string { return fmt.Sprintf("%q", shorten(text)) }
 
-const longestEventName = 64
-
 // CheckEvent returns an error that says what is wrong with an event's name, or nil.
 func CheckEvent(name string) error {
-	if len(name) < 1 || len(name) > longestEventName {
-		return fmt.Errorf("event name %s has %d characters: use 1 to %d", quote(name), len(name), longestEventName)
-	}
-	if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
-		return fmt.Errorf("event name %s holds other characters than a-z, 0-9 and hyphens", quote(name))
-	}
-	if !names.ValidEvent(name) {
+	switch {
+	case names.ValidEvent(name):
+		return nil
+	case slices.Contains(names.Reserved(), name):
 		return fmt.Errorf("event name %s is reserved: choose another", quote(name))
+	case len(name) < 1 || len(name) > names.LongestEvent:
+		return fmt.Errorf("event name %s has %d characters: use 1 to %d", quote(name), len(name), names.LongestEvent)
 	}
-	return nil
+	return fmt.Errorf("event name %s holds other characters than a-z, 0-9 and hyphens", quote(name))
 }
 
 const (
