@@ -15,6 +15,13 @@ const (
 	EnvPassKey       = "PASS_KEY_ID"    // KMS key that signs passes: admit signs, tick publishes its public half
 	EnvIssuer        = "ISSUER"         // the room's own https address without a trailing slash: admit, tick
 	EnvParameterPath = "PARAMETER_PATH" // Parameter Store path with both slashes, usually ParameterPath: tick, settings
+	EnvRoom          = "ROOM_NAME"      // value of DimensionRoom in the room's metrics: join, admit, place, tick, settings
+	EnvShards        = "DEFAULT_SHARDS" // shards of a run whose promoter sets none, 1 to 128: tick, settings
+	EnvAlarmTopic    = "ALARM_TOPIC"    // ARN of the SNS topic that hears of bad settings: settings
+
+	// Set in the place of EnvPassKey where the key that signs passes is held as a secret.
+	EnvPassKeySecret = "PASS_KEY_SECRET_ARN" // Secrets Manager secret with the RSA key: admit
+	EnvPassPublicKey = "PASS_PUBLIC_KEY"     // its public half, PKIX DER in base64: tick
 )
 
 // ParameterPath is where promoters set an event: ParameterPath + event + "/" + parameter.
@@ -30,7 +37,13 @@ const (
 	FunctionSettings = "settings"
 )
 
-// Functions lists every function in the order in which they are built.
+// Functions that CloudFormation calls while it deploys, as custom resources.
+const (
+	FunctionPassKey = "passkey" // makes the RSA key of passes where a secret holds it
+	FunctionEdgeKey = "edgekey" // brings the HS256 key to an edge gate's KeyValueStore
+)
+
+// Functions lists the functions that every room runs, in the order in which they are built.
 func Functions() []string {
 	return []string{FunctionJoin, FunctionAdmit, FunctionPlace, FunctionTick, FunctionSettings}
 }
