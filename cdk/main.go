@@ -33,7 +33,9 @@ func run() error {
 		return err
 	}
 	props.Domain = domain
-	waitingroom.NewStack(app, "WaitingRoom", &awscdk.StackProps{Env: environment()}, props)
+	if _, _, err := waitingroom.NewStack(app, "WaitingRoom", &awscdk.StackProps{Env: environment()}, props); err != nil {
+		return err
+	}
 	app.Synth(nil)
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // stage is the API's only stage. It is part of the origin's path, which is written out because a
-// reference to the stage would close a cycle: see New.
+// reference to the stage would close a cycle: see NewWaitingRoom.
 const stage = "room"
 
 // problemPrefix begins the type of every problem document.

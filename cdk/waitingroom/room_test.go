@@ -57,9 +57,15 @@ func synthesise(m *testing.M) (int, error) {
 	}
 	defer jsii.Close()
 	app := awscdk.NewApp(nil)
-	stack, _ := NewStack(app, "WaitingRoom", nil, props)
+	stack, _, err := NewStack(app, "WaitingRoom", nil, props)
+	if err != nil {
+		return 0, err
+	}
 	props.Domain = &Domain{Name: "queue.example.com", Certificate: "arn:aws:acm:us-east-1:111122223333:certificate/example"}
-	named, _ := NewStack(app, "Named", nil, props)
+	named, _, err := NewStack(app, "Named", nil, props)
+	if err != nil {
+		return 0, err
+	}
 
 	synthesised.template = assertions.Template_FromStack(stack, nil)
 	if err := read(synthesised.template, &synthesised.document); err != nil {

@@ -8,10 +8,13 @@ import (
 	"waitingroom/shared/names"
 )
 
-// NewStack makes a stack that holds one room and tells where its parts are.
-func NewStack(scope constructs.Construct, id string, stackProps *awscdk.StackProps, props Props) (awscdk.Stack, *Room) {
+// NewStack makes a stack that holds one room and tells where its parts are. The error is NewWaitingRoom's.
+func NewStack(scope constructs.Construct, id string, stackProps *awscdk.StackProps, props Props) (awscdk.Stack, *Room, error) {
 	stack := awscdk.NewStack(scope, &id, stackProps)
-	room := New(stack, "Room", props)
+	room, err := NewWaitingRoom(stack, "Room", props)
+	if err != nil {
+		return nil, nil, err
+	}
 	for _, output := range []struct{ id, value, description string }{
 		{"Address", *room.Address, "Where visitors go: this address, a slash and the event's name."},
 		{"DocumentsBucket", *room.Documents.BucketName(), "Holds status, seals and well-known documents."},
@@ -24,5 +27,5 @@ func NewStack(scope constructs.Construct, id string, stackProps *awscdk.StackPro
 			Description: jsii.String(output.description),
 		})
 	}
-	return stack, room
+	return stack, room, nil
 }
