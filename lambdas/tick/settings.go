@@ -16,8 +16,6 @@ const (
 	// settingsWait is how long a step waits for them. What comes later counts from the step after it,
 	// so that Parameter Store can be slow, or down, without slowing the line.
 	settingsWait = 500 * time.Millisecond
-	// shards is the parameter that is read only when a run begins.
-	shards = "shards"
 )
 
 // reading is one reading of an event's parameters.
@@ -86,35 +84,10 @@ func (l *leader) readSettings(ctx context.Context, st room.State) error {
 	return nil
 }
 
-// check parses the parameters as far as the run still lets them change.
+// check judges the parameters, reports what is not used and keeps what is good.
 func (l *leader) check(ctx context.Context, st room.State) settings.Result {
-	raw, good := map[string]string{}, map[string]string{}
-	maps.Copy(raw, l.raw)
-	maps.Copy(good, l.pacing.Good)
-	var late []settings.Rejection
-	if st.Frozen() && st.Phase != room.Closed {
-		inForce := st.OnSale.Format(time.RFC3339Nano)
-		good[settings.OnSale] = inForce
-		// What is no time at all, or was removed, is rejected below.
-		if wanted, err := time.Parse(time.RFC3339, raw[settings.OnSale]); err == nil {
-			if !wanted.Equal(st.OnSale) {
-				late = append(late, settings.Rejection{Parameter: settings.OnSale, Value: raw[settings.OnSale],
-					Reason: "the pool is closed: the on-sale cannot be moved any more; " + inForce + " stays in force until the run is closed"})
-			}
-			raw[settings.OnSale] = inForce
-		}
-	}
-	result := settings.Parse(raw, good)
-	if result.Complete() && st.ID != "" && st.Phase != room.Closed && result.Settings.Shards != st.Shards {
-		late = append(late, settings.Rejection{Parameter: shards, Value: raw[shards],
-			Reason: fmt.Sprintf("it is read once, when a run begins; %d stays in force until the run is closed", st.Shards)})
-	}
-	if st.Over() && result.Complete() && !result.Settings.OnSale.Equal(st.OnSale) &&
-		result.Settings.Control != room.ForceClosed && !st.Renews(result.Settings, l.Now()) {
-		late = append(late, settings.Rejection{Parameter: settings.OnSale, Value: raw[settings.OnSale],
-			Reason: "it is past, so the closed event is not put on sale again; set a time to come"})
-	}
-	l.report(ctx, l.event, append(result.Rejected, late...))
+	result := settings.Check(l.raw, l.pacing.Good, st, l.Shards, l.Now())
+	l.report(ctx, l.event, result.Rejected)
 	if !maps.Equal(l.pacing.Good, result.Good) {
 		l.pacing.Good, l.pacedAt = result.Good, 0
 	}

@@ -55,7 +55,8 @@ type Publisher interface {
 	Put(ctx context.Context, path string, body []byte) error
 }
 
-// Ticker is what the invocations of one environment share. All fields but WellKnown are required.
+// Ticker is what the invocations of one environment share. All fields but WellKnown and Shards are
+// required.
 type Ticker struct {
 	Store      Store
 	Parameters Parameters
@@ -66,6 +67,7 @@ type Ticker struct {
 	Monotonic  func() time.Duration // never goes back, whatever the wall clock does
 	Parallel   int                  // how many shards are read or sealed at a time
 	WellKnown  map[string][]byte    // documents by path, published before any status
+	Shards     int                  // of a run whose promoter sets none; 0 for settings.DefaultShards
 	Log        *slog.Logger
 
 	mu       sync.Mutex

@@ -21,6 +21,12 @@ const (
 	Target = "target"
 )
 
+// shards is the one that is read only when a run begins.
+const shards = "shards"
+
+// DefaultShards is how many shards a run has where neither its promoter nor the deployment says.
+const DefaultShards = 16
+
 // message is the one without a language; the others are message + "/" + tag.
 const message = "message"
 
@@ -44,7 +50,7 @@ var parameters = []parameter{
 	{"stock", false, setStock},
 	{"claim-window", false, setClaimWindow},
 	{"pass-lifetime", false, setPassLifetime},
-	{"shards", false, setShards},
+	{shards, false, setShards},
 	{"pass-alg", false, setPassAlg},
 }
 
@@ -149,13 +155,23 @@ func setRate(s *room.Settings, text string) error {
 }
 
 func setShards(s *room.Settings, text string) error {
-	const most = 128
-	n, ok := wholeNumber(text, most)
-	if !ok {
-		return fmt.Errorf("%s is not a whole number of shards between 1 and %d", quote(text), most)
+	n, err := ParseShards(text)
+	if err != nil {
+		return err
 	}
 	s.Shards = n
 	return nil
+}
+
+// ParseShards reads a number of shards, 1 to 128. The error completes a sentence that begins with
+// the name of what was set.
+func ParseShards(text string) (int, error) {
+	const most = 128
+	n, ok := wholeNumber(text, most)
+	if !ok {
+		return 0, fmt.Errorf("%s is not a whole number of shards between 1 and %d", quote(text), most)
+	}
+	return n, nil
 }
 
 // wholeNumber reads digits alone: no sign, no space, no leading zero.

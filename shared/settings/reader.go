@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -56,17 +57,11 @@ func (r *Reader) All(ctx context.Context) (map[string]map[string]string, []Rejec
 		return nil, nil, err
 	}
 	events := map[string]map[string]string{}
-	refused := map[string]Rejection{}
+	refused := map[Rejection]bool{}
 	for name, text := range texts {
-		event, parameter, found := strings.Cut(strings.TrimPrefix(name, r.path), "/")
-		if !found {
-			refused[name] = Rejection{Parameter: name,
-				Reason: fmt.Sprintf("belongs to no event; it is ignored: set it as %s<event>/%s", r.path, event)}
-			continue
-		}
-		if err := CheckEvent(event); err != nil {
-			refused[event+"/"] = Rejection{Parameter: r.path + event,
-				Reason: err.Error() + "; all that is below it is ignored"}
+		event, parameter, rejection := Belongs(r.path, name)
+		if rejection != nil {
+			refused[*rejection] = true
 			continue
 		}
 		if events[event] == nil {
@@ -74,16 +69,22 @@ func (r *Reader) All(ctx context.Context) (map[string]map[string]string, []Rejec
 		}
 		events[event][parameter] = text
 	}
-	return events, sortedRejections(refused), nil
+	return events, slices.SortedFunc(maps.Keys(refused), func(a, b Rejection) int { return cmp.Compare(a.String(), b.String()) }), nil
 }
 
-func sortedRejections(byKey map[string]Rejection) []Rejection {
-	var list []Rejection
-	for _, rejection := range byKey {
-		list = append(list, rejection)
+// Belongs tells to which event the parameter of that whole name below path belongs, and its name
+// below the event. Where that is no valid event, the rejection says so: all parameters below one bad
+// name have the same.
+func Belongs(path, name string) (event, parameter string, rejection *Rejection) {
+	event, parameter, found := strings.Cut(strings.TrimPrefix(name, path), "/")
+	if !found {
+		return "", "", &Rejection{Parameter: name,
+			Reason: fmt.Sprintf("belongs to no event; it is ignored: set it as %s<event>/%s", path, event)}
 	}
-	slices.SortFunc(list, func(a, b Rejection) int { return cmp.Compare(a.Parameter, b.Parameter) })
-	return list
+	if err := CheckEvent(event); err != nil {
+		return "", "", &Rejection{Parameter: path + event, Reason: err.Error() + "; all that is below it is ignored"}
+	}
+	return event, parameter, nil
 }
 
 // Event reads one event's parameters by name below the event. The map is empty if there are

@@ -47,8 +47,12 @@ func (r Rejection) String() string { return r.Parameter + ": " + r.Reason }
 // parameter the first of these that stands up is in force: the text in raw, the text in good,
 // the default. A parameter that is not in raw has been removed: it falls back to its default,
 // a required one keeps its last good value and is reported.
-func Parse(raw, good map[string]string) Result {
-	r := Result{Settings: defaults(), Good: map[string]string{}}
+//
+// What depends on the event's run is left to Check.
+func Parse(raw, good map[string]string) Result { return parse(raw, good, DefaultShards) }
+
+func parse(raw, good map[string]string, defaultShards int) Result {
+	r := Result{Settings: defaults(defaultShards), Good: map[string]string{}}
 	for _, p := range parameters {
 		r.take(p, raw, good)
 	}
@@ -135,9 +139,16 @@ func (r *Result) reject(name, value string, reason error, consequence string) {
 	r.Rejected = append(r.Rejected, Rejection{name, shorten(value), reason.Error() + "; " + consequence})
 }
 
-// shorten keeps a rejected value fit for a log line.
+// hiddenAddress is told instead of an address that was set as something else than the target.
+const hiddenAddress = "(an address, not shown)"
+
+// shorten keeps a rejected value fit for a log line and a mail: an address may hold a password or
+// a pass, whatever the parameter is called.
 func shorten(text string) string {
 	const most = 64
+	if strings.Contains(text, "://") {
+		return hiddenAddress
+	}
 	text = strings.ToValidUTF8(text, string(utf8.RuneError))
 	if runes := []rune(text); len(runes) > most {
 		return string(runes[:most-1]) + "…"
@@ -166,14 +177,14 @@ const (
 )
 
 // defaults leaves PreQueue and Closes at zero: they follow from onsale.
-func defaults() room.Settings {
+func defaults(shards int) room.Settings {
 	return room.Settings{
 		Control:      room.Auto,
 		Messages:     map[string]string{},
 		Stock:        room.Plenty,
 		ClaimWindow:  10 * time.Minute,
 		PassLifetime: 30 * time.Minute,
-		Shards:       16,
+		Shards:       shards,
 		PassAlg:      "RS256",
 	}
 }
