@@ -4,6 +4,7 @@ package deployment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"waitingroom/shared/deployment/secret"
 	"waitingroom/shared/names"
 	"waitingroom/shared/store"
 )
@@ -22,8 +24,8 @@ import (
 // startLimit bounds the calls that a function makes before it can answer.
 const startLimit = 8 * time.Second
 
-// minSecret is the shortest secret in bytes that keys may be derived from.
-const minSecret = 32
+// or separates variables of which exactly one has to be set.
+const or = " or "
 
 // Deployment is what every function of the room has.
 type Deployment struct {
@@ -35,8 +37,12 @@ type Deployment struct {
 	env map[string]string
 }
 
+// OneOf names variables to Load of which exactly one has to be set. Lookup tells which.
+func OneOf(variables ...string) string { return strings.Join(variables, or) }
+
 // Load reads the environment, of which it needs the table and what else is named, and fetches the
-// secret if names.EnvSecret is among that. The error names everything that is missing at once.
+// secret if names.EnvSecret is among that. The error names everything that is missing at once, and
+// what of OneOf is set besides another.
 func Load(ctx context.Context, variables ...string) (*Deployment, error) {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
@@ -55,12 +61,12 @@ func Load(ctx context.Context, variables ...string) (*Deployment, error) {
 		env:   env,
 	}
 	if id, wanted := env[names.EnvSecret]; wanted {
-		d.Secret, err = secretOf(ctx, secretsmanager.NewFromConfig(cfg), id)
+		d.Secret, err = secret.Read(ctx, secretsmanager.NewFromConfig(cfg), id)
 	}
 	return d, err
 }
 
-// Env is the value of a variable that was named to Load.
+// Env is the value of a variable that was named to Load, and not in OneOf.
 func (d *Deployment) Env(variable string) string {
 	value, ok := d.env[variable]
 	if !ok {
@@ -69,34 +75,35 @@ func (d *Deployment) Env(variable string) string {
 	return value
 }
 
+// Lookup is the value of a variable that was named to Load in OneOf, if it is the one that is set.
+func (d *Deployment) Lookup(variable string) (string, bool) {
+	value, ok := d.env[variable]
+	return value, ok
+}
+
 func environment(lookup func(string) (string, bool), variables []string) (map[string]string, error) {
-	env, missing := map[string]string{}, []string(nil)
+	env, missing, tooMany := map[string]string{}, []string(nil), []string(nil)
 	for _, name := range variables {
-		if value, ok := lookup(name); ok && value != "" {
-			env[name] = value
-		} else {
+		var set []string
+		for _, alternative := range strings.Split(name, or) {
+			if value, ok := lookup(alternative); ok && value != "" {
+				env[alternative] = value
+				set = append(set, alternative)
+			}
+		}
+		switch {
+		case len(set) == 0:
 			missing = append(missing, name)
+		case len(set) > 1:
+			tooMany = append(tooMany, strings.Join(set, " and "))
 		}
 	}
-	if missing != nil {
-		return nil, fmt.Errorf("missing environment: %s", strings.Join(missing, ", "))
-	}
-	return env, nil
+	return env, errors.Join(complaint("missing environment", missing), complaint("environment has more than one", tooMany))
 }
 
-// secretReader is what is needed of *secretsmanager.Client.
-type secretReader interface {
-	GetSecretValue(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error)
-}
-
-func secretOf(ctx context.Context, client secretReader, id string) ([]byte, error) {
-	out, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(id)})
-	if err != nil {
-		return nil, fmt.Errorf("read the deployment's secret: %w", err)
+func complaint(about string, variables []string) error {
+	if variables == nil {
+		return nil
 	}
-	secret := aws.ToString(out.SecretString)
-	if len(secret) < minSecret {
-		return nil, fmt.Errorf("the deployment's secret has %d bytes and needs at least %d", len(secret), minSecret)
-	}
-	return []byte(secret), nil
+	return fmt.Errorf("%s: %s", about, strings.Join(variables, ", "))
 }

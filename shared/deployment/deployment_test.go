@@ -1,40 +1,49 @@
 package deployment
 
 import (
-	"context"
-	"strings"
+	"maps"
 	"testing"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 )
 
-func TestEverythingMissingIsNamedAtOnce(t *testing.T) {
-	set := map[string]string{"A": "a", "B": ""}
+func TestEverythingWrongIsNamedAtOnce(t *testing.T) {
+	set := map[string]string{"A": "a", "B": "b", "EMPTY": ""}
 	lookup := func(name string) (string, bool) { v, ok := set[name]; return v, ok }
-	_, err := environment(lookup, []string{"A", "B", "C"})
-	if err == nil || err.Error() != "missing environment: B, C" {
-		t.Errorf("%v", err)
-	}
-	env, err := environment(lookup, []string{"A"})
-	if err != nil || env["A"] != "a" {
-		t.Errorf("%v, %v", env, err)
+	for _, test := range []struct {
+		variables []string
+		want      map[string]string
+		err       string
+	}{
+		{[]string{"A"}, map[string]string{"A": "a"}, ""},
+		{[]string{"A", "EMPTY", "C"}, nil, "missing environment: EMPTY, C"},
+		{[]string{OneOf("A", "C")}, map[string]string{"A": "a"}, ""},
+		{[]string{OneOf("C", "B")}, map[string]string{"B": "b"}, ""},
+		{[]string{OneOf("EMPTY", "B")}, map[string]string{"B": "b"}, ""},
+		{[]string{OneOf("C", "D"), "E"}, nil, "missing environment: C or D, E"},
+		{[]string{OneOf("A", "B"), "E"}, nil, "missing environment: E\nenvironment has more than one: A and B"},
+	} {
+		env, err := environment(lookup, test.variables)
+		if test.err == "" {
+			if err != nil || !maps.Equal(env, test.want) {
+				t.Errorf("%q: %v, %v", test.variables, env, err)
+			}
+		} else if err == nil || err.Error() != test.err {
+			t.Errorf("%q: %v, want %s", test.variables, err, test.err)
+		}
 	}
 }
 
-type fixedSecret string
-
-func (f fixedSecret) GetSecretValue(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
-	return &secretsmanager.GetSecretValueOutput{SecretString: aws.String(string(f))}, nil
-}
-
-func TestShortSecretIsRefusedAndNotTold(t *testing.T) {
-	long := strings.Repeat("s", minSecret)
-	if got, err := secretOf(t.Context(), fixedSecret(long), "id"); err != nil || string(got) != long {
-		t.Errorf("%q, %v", got, err)
+func TestEnvTellsOnlyWhatWasLoaded(t *testing.T) {
+	d := &Deployment{env: map[string]string{"A": "a"}}
+	if value, ok := d.Lookup("A"); value != "a" || !ok || d.Env("A") != "a" {
+		t.Errorf("%q, %v", value, ok)
 	}
-	short := long[1:]
-	if _, err := secretOf(t.Context(), fixedSecret(short), "id"); err == nil || strings.Contains(err.Error(), short) {
-		t.Errorf("%v", err)
+	if value, ok := d.Lookup("B"); value != "" || ok {
+		t.Errorf("%q, %v", value, ok)
 	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a variable that was not loaded has a value")
+		}
+	}()
+	d.Env("B")
 }
