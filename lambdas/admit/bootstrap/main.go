@@ -6,22 +6,23 @@ import (
 	crypto "crypto/rand"
 	"log"
 	"math/rand/v2"
+	"os"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"waitingroom/lambdas/admit"
 	"waitingroom/shared/deployment"
+	"waitingroom/shared/deployment/passkey"
+	"waitingroom/shared/metrics"
 	"waitingroom/shared/names"
-	"waitingroom/shared/pass/kmskey"
 	"waitingroom/shared/store"
 	"waitingroom/shared/ticket"
 )
 
 func main() {
 	ctx := context.Background()
-	d, err := deployment.Load(ctx, names.EnvSecret, names.EnvPassKey, names.EnvIssuer)
+	d, err := deployment.Load(ctx, names.EnvSecret, passkey.ForSigner, names.EnvIssuer, names.EnvRoom)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -29,7 +30,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	passKey, err := kmskey.New(ctx, kms.NewFromConfig(d.AWS), d.Env(names.EnvPassKey))
+	passKey, err := passkey.Signer(ctx, d)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -37,8 +38,9 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	counts := &metrics.Log{Out: os.Stdout, Room: d.Env(names.EnvRoom), Now: time.Now}
 	lambda.Start(admit.NewHandler(&admit.Admitter{
 		Store: d.Store, Line: store.NewView(d.Store, time.Now), Tickets: tickets, Signers: signers,
-		Issuer: d.Env(names.EnvIssuer), Pick: rand.IntN, Random: crypto.Reader, Now: time.Now,
-	}).Answer(d.Log))
+		Issuer: d.Env(names.EnvIssuer), Pick: rand.IntN, Random: crypto.Reader, Now: time.Now, Metrics: counts,
+	}).Answer(d.Log, counts))
 }

@@ -5,24 +5,25 @@ import (
 	"context"
 	"crypto/rand"
 	"log"
+	"os"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"waitingroom/lambdas/tick"
 	"waitingroom/shared/deployment"
+	"waitingroom/shared/deployment/passkey"
+	"waitingroom/shared/metrics"
 	"waitingroom/shared/names"
-	"waitingroom/shared/pass/kmskey"
 	"waitingroom/shared/publish"
 	"waitingroom/shared/settings"
 )
 
 func main() {
 	ctx := context.Background()
-	d, err := deployment.Load(ctx, names.EnvSecret, names.EnvStatusBucket, names.EnvPassKey, names.EnvIssuer, names.EnvParameterPath)
+	d, err := deployment.Load(ctx, names.EnvSecret, names.EnvStatusBucket, passkey.ForPublic, names.EnvIssuer, names.EnvParameterPath, names.EnvRoom)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -30,11 +31,11 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	passKey, err := kmskey.New(ctx, kms.NewFromConfig(d.AWS), d.Env(names.EnvPassKey))
+	passKey, err := passkey.Public(ctx, d)
 	if err != nil {
 		log.Fatal(err)
 	}
-	wellKnown, err := tick.WellKnown(d.Env(names.EnvIssuer), passKey.Public())
+	wellKnown, err := tick.WellKnown(d.Env(names.EnvIssuer), passKey)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -45,5 +46,6 @@ func main() {
 		Secret:    d.Secret, Random: rand.Reader,
 		Now: time.Now, Monotonic: func() time.Duration { return time.Since(started) },
 		Parallel: 16, WellKnown: wellKnown, Log: d.Log,
+		Metrics: &metrics.Log{Out: os.Stdout, Room: d.Env(names.EnvRoom), Now: time.Now},
 	}))
 }
