@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -30,6 +31,7 @@ import (
 	"waitingroom/local/dynamodb"
 	"waitingroom/local/parameterstore"
 	"waitingroom/local/shop"
+	"waitingroom/shared/metrics"
 	"waitingroom/shared/names"
 	"waitingroom/shared/publish"
 	parameters "waitingroom/shared/settings"
@@ -148,13 +150,16 @@ func (r *Room) wire(ctx context.Context, log *slog.Logger) (http.Handler, *tick.
 	if err != nil {
 		return nil, nil, err
 	}
+	counts := &metrics.Log{Out: io.Discard, Room: "local", Now: time.Now}
 	functions := map[string]function{
-		names.FunctionJoin: join.NewHandler(&join.Joiner{Store: kept, States: view, Pick: rand.IntN, Now: time.Now}, tickets).Answer(log),
+		names.FunctionJoin: join.NewHandler(&join.Joiner{
+			Store: kept, States: view, Pick: rand.IntN, Now: time.Now, Metrics: counts,
+		}, tickets).Answer(log, counts),
 		names.FunctionAdmit: admit.NewHandler(&admit.Admitter{
 			Store: kept, Line: view, Tickets: tickets, Signers: signers,
-			Issuer: r.address, Pick: rand.IntN, Random: crypto.Reader, Now: time.Now,
-		}).Answer(log),
-		names.FunctionPlace: place.NewHandler(view, tickets).Answer(log),
+			Issuer: r.address, Pick: rand.IntN, Random: crypto.Reader, Now: time.Now, Metrics: counts,
+		}).Answer(log, counts),
+		names.FunctionPlace: place.NewHandler(view, tickets).Answer(log, counts),
 	}
 	started := time.Now()
 	r.parameter.OnChange(changes(settings.NewHandler(kept, names.ParameterPath, time.Now, log), log))
@@ -162,7 +167,7 @@ func (r *Room) wire(ctx context.Context, log *slog.Logger) (http.Handler, *tick.
 		Store: kept, Parameters: reader, Publisher: r.documents,
 		Secret: secret, Random: crypto.Reader,
 		Now: time.Now, Monotonic: func() time.Duration { return time.Since(started) },
-		Parallel: 16, WellKnown: wellKnown, Log: log,
+		Parallel: 16, WellKnown: wellKnown, Log: log, Metrics: counts,
 	}
 	return newSite(functions, r.documents, checkout), ticker, nil
 }

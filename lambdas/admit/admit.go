@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"waitingroom/shared/httpapi"
+	"waitingroom/shared/metrics"
 	"waitingroom/shared/names"
 	"waitingroom/shared/pass"
 	"waitingroom/shared/room"
@@ -43,6 +44,7 @@ type Admitter struct {
 	Pick    func(n int) int   // a random number from 0 to n-1
 	Random  io.Reader         // of passes' ids
 	Now     func() time.Time
+	Metrics *metrics.Log
 
 	full fullParts
 }
@@ -121,6 +123,11 @@ func (a *Admitter) grant(ctx context.Context, t turn.Turn) (room.Pass, error) {
 	granted, err := a.Store.Admit(ctx, run, id, room.Pass{ID: jti, Issued: issued, Expiry: issued.Add(t.State.PassLifetime)})
 	if err != nil {
 		return room.Pass{}, fmt.Errorf("store the admission: %w", err)
+	}
+	// Counted with the pass that is this call's own: not when another call was first, and not when the
+	// answer was lost, since whoever asks again is given a pass that was issued already.
+	if granted.ID == jti {
+		a.Metrics.Event(run.Event, metrics.Values{names.MetricAdmissions: 1})
 	}
 	return inForce(granted, now)
 }

@@ -18,6 +18,7 @@ import (
 
 	"waitingroom/lambdas/admit"
 	"waitingroom/shared/httpapi"
+	"waitingroom/shared/metrics"
 	"waitingroom/shared/names"
 	"waitingroom/shared/pass"
 	"waitingroom/shared/room"
@@ -43,6 +44,7 @@ type sale struct {
 	admitter *admit.Admitter
 	answer   func(context.Context, httpapi.Request) (httpapi.Response, error)
 	log      bytes.Buffer
+	counts   bytes.Buffer    // metrics
 	event    httpapi.Request // as recorded
 	tickets  []string        // by position; there is no position 0
 }
@@ -68,12 +70,13 @@ func newSale(t testing.TB, visitors int) *sale {
 	if s.key, err = ticket.NewKey([]byte("a deployment's secret")); err != nil {
 		t.Fatal(err)
 	}
+	counts := &metrics.Log{Out: &s.counts, Room: "test", Now: func() time.Time { return s.now }}
 	s.admitter = &admit.Admitter{
 		Store: s.faults, Line: s.view, Tickets: s.key, Issuer: "https://room.example",
 		Signers: map[string]admit.Signer{pass.RS256: rs256, pass.HS256: hs256},
-		Pick:    mathrand.IntN, Random: rand.Reader, Now: func() time.Time { return s.now },
+		Pick:    mathrand.IntN, Random: rand.Reader, Now: func() time.Time { return s.now }, Metrics: counts,
 	}
-	s.answer = admit.NewHandler(s.admitter).Answer(slog.New(slog.NewJSONHandler(&s.log, nil)))
+	s.answer = admit.NewHandler(s.admitter).Answer(slog.New(slog.NewJSONHandler(&s.log, nil)), counts)
 	s.fill(t, visitors)
 	s.set(t, func(st *room.State) {
 		*st = room.State{Run: s.run, Shards: shards, Closing: room.NoCohort, Phase: room.Open, PoolOpen: true,

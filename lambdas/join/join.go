@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"waitingroom/shared/httpapi"
+	"waitingroom/shared/metrics"
+	"waitingroom/shared/names"
 	"waitingroom/shared/room"
 	"waitingroom/shared/store"
 )
@@ -31,10 +33,11 @@ const maxCohorts = 5
 
 // Joiner gives places. Its zero values are not usable.
 type Joiner struct {
-	Store  Store
-	States States
-	Pick   func(n int) int // a random number from 0 to n-1
-	Now    func() time.Time
+	Store   Store
+	States  States
+	Pick    func(n int) int // a random number from 0 to n-1
+	Now     func() time.Time
+	Metrics *metrics.Log
 
 	mu    sync.Mutex
 	later map[string]cohort // by event: the cohort behind one that was met sealed
@@ -107,13 +110,17 @@ func (j *Joiner) count(ctx context.Context, run room.Run, number int64, shards i
 
 // keep stores the visitor under the number taken. If there is one already, that place is the
 // answer and the number stays a hole. A retry may meet its own earlier write: the same place means
-// that it was this one which took it.
+// that it was this one which took it. Only that is counted: after a lost answer the visitor asks
+// again and is given a place held already, so what is counted may be less than the line.
 func (j *Joiner) keep(ctx context.Context, run room.Run, v room.Visitor) (room.Visitor, bool, error) {
 	kept, err := j.Store.AddVisitor(ctx, run, v)
 	if err != nil {
 		return v, false, fmt.Errorf("keep the visitor: %w", err)
 	}
 	created := kept.Cohort == v.Cohort && kept.Shard == v.Shard && kept.Seq == v.Seq
+	if created {
+		j.Metrics.Event(run.Event, metrics.Values{names.MetricJoins: 1})
+	}
 	return kept, created, nil
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"waitingroom/lambdas/join"
 	"waitingroom/shared/httpapi"
+	"waitingroom/shared/metrics"
 	"waitingroom/shared/names"
 	"waitingroom/shared/room"
 	"waitingroom/shared/store"
@@ -37,6 +38,7 @@ type sale struct {
 	joiner *join.Joiner
 	answer func(context.Context, httpapi.Request) (httpapi.Response, error)
 	log    bytes.Buffer
+	counts bytes.Buffer    // metrics
 	event  httpapi.Request // as recorded
 }
 
@@ -48,12 +50,13 @@ func newSale(t testing.TB) *sale {
 	s.Memory = store.NewMemory(now)
 	s.faults = &faults{Memory: s.Memory}
 	s.view = store.NewView(s.faults, now)
-	s.joiner = &join.Joiner{Store: s.faults, States: s.view, Pick: rand.IntN, Now: now}
+	counts := &metrics.Log{Out: &s.counts, Room: "test", Now: now}
+	s.joiner = &join.Joiner{Store: s.faults, States: s.view, Pick: rand.IntN, Now: now, Metrics: counts}
 	var err error
 	if s.key, err = ticket.NewKey([]byte("a deployment's secret")); err != nil {
 		t.Fatal(err)
 	}
-	s.answer = join.NewHandler(s.joiner, s.key).Answer(slog.New(slog.NewJSONHandler(&s.log, nil)))
+	s.answer = join.NewHandler(s.joiner, s.key).Answer(slog.New(slog.NewJSONHandler(&s.log, nil)), counts)
 	s.set(t, func(st *room.State) {
 		*st = room.State{Run: s.run, Shards: 4, Closing: room.NoCohort, Phase: room.Open, PoolOpen: true,
 			OnSale: onSale, PreQueue: onSale.Add(-30 * time.Minute), Closes: onSale.Add(24 * time.Hour)}

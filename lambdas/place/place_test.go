@@ -16,6 +16,7 @@ import (
 
 	"waitingroom/lambdas/place"
 	"waitingroom/shared/httpapi"
+	"waitingroom/shared/metrics"
 	"waitingroom/shared/names"
 	"waitingroom/shared/room"
 	"waitingroom/shared/store"
@@ -46,6 +47,7 @@ type sale struct {
 	key     ticket.Key
 	answer  func(context.Context, httpapi.Request) (httpapi.Response, error)
 	log     bytes.Buffer
+	counts  bytes.Buffer    // metrics
 	event   httpapi.Request // as recorded
 	tickets []string        // by position; there is no position 0
 }
@@ -80,7 +82,8 @@ func newSale(t *testing.T, change func(*room.State)) *sale {
 		}
 		s.tickets[position] = s.ticket(func(t *ticket.Ticket) { t.Visitor, t.Shard, t.Seq = fmt.Sprintf("%032x", i), shard, seq })
 	}
-	s.answer = place.NewHandler(store.NewView(&s.source, now), s.key).Answer(slog.New(slog.NewJSONHandler(&s.log, nil)))
+	s.answer = place.NewHandler(store.NewView(&s.source, now), s.key).Answer(
+		slog.New(slog.NewJSONHandler(&s.log, nil)), &metrics.Log{Out: &s.counts, Room: "test", Now: now})
 	recorded, err := os.ReadFile("testdata/request.json")
 	if err != nil {
 		t.Fatal(err)

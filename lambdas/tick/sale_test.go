@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"waitingroom/lambdas/tick"
+	"waitingroom/shared/metrics"
 	"waitingroom/shared/room"
 	"waitingroom/shared/settings"
 	"waitingroom/shared/store"
@@ -104,18 +105,20 @@ func decode[T any](t testing.TB, body []byte) (v T) {
 	return v
 }
 
-// environment is one environment of the function with its own memory and log.
+// environment is one environment of the function with its own memory, log and metrics.
 type environment struct {
 	*tick.Ticker
-	log *journal
+	log     *journal
+	metrics *lines
 }
 
 func (s *sale) environment() environment {
-	log := &journal{}
+	log, out := &journal{}, &lines{}
 	return environment{&tick.Ticker{
 		Store: s.table, Parameters: s.promoter, Publisher: s.documents, Secret: s.secret, Random: rand.Reader,
 		Now: time.Now, Monotonic: s.elapsed, Parallel: 16, Log: slog.New(log),
-	}, log}
+		Metrics: &metrics.Log{Out: out, Room: "test", Now: time.Now},
+	}, log, out}
 }
 
 // invocation is one Run under way or over.
@@ -464,6 +467,24 @@ func (j *journal) errors() []string {
 		}
 	}
 	return errs
+}
+
+// lines keeps what metrics were written.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // steady checks that moments are apart from each other by d.

@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"testing"
 	"time"
 
+	"waitingroom/shared/metrics"
 	"waitingroom/shared/room"
 	"waitingroom/shared/settings"
 	"waitingroom/shared/store"
@@ -43,6 +45,7 @@ func newOpenSales(t testing.TB, events int) *openSales {
 	ticker := &Ticker{
 		Store: o.memory, Parameters: raw, Publisher: nowhere{}, Secret: make([]byte, 32), Random: rand.Reader,
 		Now: o.now, Monotonic: func() time.Duration { return o.elapsed }, Parallel: 16, Log: slog.New(slog.DiscardHandler),
+		Metrics: &metrics.Log{Out: io.Discard, Room: "benchmark", Now: o.now},
 	}
 	for i := range events {
 		o.leaders = append(o.leaders, &leader{Ticker: ticker, event: fmt.Sprint("event-", i), owner: "bench", raw: raw})

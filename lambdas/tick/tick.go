@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"waitingroom/shared/metrics"
 	"waitingroom/shared/room"
 	"waitingroom/shared/settings"
 )
@@ -69,6 +70,7 @@ type Ticker struct {
 	WellKnown  map[string][]byte    // documents by path, published before any status
 	Shards     int                  // of a run whose promoter sets none; 0 for settings.DefaultShards
 	Log        *slog.Logger
+	Metrics    *metrics.Log
 
 	mu       sync.Mutex
 	reported map[string]map[settings.Rejection]bool // by event: what has been logged

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	"waitingroom/lambdas/admit"
 	"waitingroom/lambdas/join"
 	"waitingroom/shared/httpapi"
+	"waitingroom/shared/metrics"
 	"waitingroom/shared/names"
 	"waitingroom/shared/pass"
 	"waitingroom/shared/room"
@@ -68,13 +70,16 @@ func (w *world) newEnvironment(p *process) *environment {
 	}
 	view := store.NewView(faulty{w}, p.now)
 	log := slog.New(slog.DiscardHandler)
+	counts := &metrics.Log{Out: io.Discard, Room: "simulation", Now: p.now}
 	return &environment{
 		process: p, busy: true,
-		join: join.NewHandler(&join.Joiner{Store: faulty{w}, States: view, Pick: p.pick, Now: p.now}, key).Answer(log),
+		join: join.NewHandler(&join.Joiner{
+			Store: faulty{w}, States: view, Pick: p.pick, Now: p.now, Metrics: counts,
+		}, key).Answer(log, counts),
 		admit: admit.NewHandler(&admit.Admitter{
 			Store: faulty{w}, Line: view, Tickets: key, Signers: map[string]admit.Signer{pass.RS256: signer, pass.HS256: signer},
-			Issuer: "https://room.example", Pick: p.pick, Random: p, Now: p.now,
-		}).Answer(log),
+			Issuer: "https://room.example", Pick: p.pick, Random: p, Now: p.now, Metrics: counts,
+		}).Answer(log, counts),
 	}
 }
 

@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"waitingroom/lambdas/tick"
+	"waitingroom/shared/metrics"
 	"waitingroom/shared/room"
 	"waitingroom/shared/settings"
 	"waitingroom/shared/store"
@@ -368,6 +370,7 @@ func (w *world) startTick(p *process, after time.Duration) {
 	ticker := &tick.Ticker{
 		Store: faulty{w}, Parameters: w, Publisher: w, Secret: w.secret, Random: p,
 		Now: p.now, Monotonic: p.monotonic, Parallel: 1, Log: slog.New(w.log()),
+		Metrics: &metrics.Log{Out: io.Discard, Room: "simulation", Now: p.now},
 	}
 	w.flying.Go(func() {
 		defer kill()

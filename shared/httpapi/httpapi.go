@@ -16,6 +16,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"waitingroom/shared/metrics"
 	"waitingroom/shared/names"
 )
 
@@ -31,9 +32,9 @@ type Handler func(context.Context, Request) (Response, error)
 // levels says which problems a team should hear of.
 var levels = map[*Problem]slog.Level{Internal: slog.LevelError, Busy: slog.LevelWarn}
 
-// Answer wraps h so that every error becomes a problem document. Only what is ours to mend is
-// logged; neither bodies nor headers are, since they hold tickets and secrets.
-func (h Handler) Answer(log *slog.Logger) func(context.Context, Request) (Response, error) {
+// Answer wraps h so that every error becomes a problem document, and is counted by its code. Only
+// what is ours to mend is logged; neither bodies nor headers are, since they hold tickets and secrets.
+func (h Handler) Answer(log *slog.Logger, counts *metrics.Log) func(context.Context, Request) (Response, error) {
 	return func(ctx context.Context, r Request) (Response, error) {
 		response, err := h(ctx, r)
 		if err == nil {
@@ -46,6 +47,7 @@ func (h Handler) Answer(log *slog.Logger) func(context.Context, Request) (Respon
 			log.Log(ctx, level, "request failed", "event", event, "route", r.Resource,
 				"request", r.RequestContext.RequestID, "error", err)
 		}
+		counts.Refusal(p.Code)
 		return p.Response(), nil
 	}
 }

@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"waitingroom/shared/httpapi"
+	"waitingroom/shared/metrics"
+	"waitingroom/shared/metrics/metricstest"
 	"waitingroom/shared/names"
 	"waitingroom/shared/pass"
 	"waitingroom/shared/room"
@@ -249,13 +251,13 @@ func TestEveryProblemIsDescribedOnce(t *testing.T) {
 	}
 }
 
-// answer is what a client gets when a handler fails with err, and what is logged.
-func answer(t *testing.T, err error) (httpapi.Response, string) {
+// answer is what a client gets when a handler fails with err, what is logged and what is counted.
+func answer(t *testing.T, err error) (httpapi.Response, string, []metricstest.Point) {
 	t.Helper()
-	var log bytes.Buffer
+	var log, counts bytes.Buffer
 	handler := httpapi.Handler(func(context.Context, httpapi.Request) (httpapi.Response, error) {
 		return httpapi.Response{}, err
-	}).Answer(slog.New(slog.NewJSONHandler(&log, nil)))
+	}).Answer(slog.New(slog.NewJSONHandler(&log, nil)), &metrics.Log{Out: &counts, Room: "test", Now: time.Now})
 	request := httpapi.Request{
 		Resource:       "/v1/events/{event}/join",
 		PathParameters: map[string]string{names.EventParameter: "demo"},
@@ -267,7 +269,10 @@ func answer(t *testing.T, err error) (httpapi.Response, string) {
 	if failure != nil {
 		t.Fatalf("%v reached the runtime: %v", err, failure)
 	}
-	return response, log.String()
+	if strings.Contains(counts.String(), "demo") {
+		t.Errorf("a name that anybody can make up is counted: %s", counts.String())
+	}
+	return response, log.String(), metricstest.Points(t, counts.String())
 }
 
 func TestErrorsBecomeProblems(t *testing.T) {
@@ -300,7 +305,7 @@ func TestErrorsBecomeProblems(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.err.Error(), func(t *testing.T) {
-			response, log := answer(t, fmt.Errorf("while at it: %w", test.err))
+			response, log, counts := answer(t, fmt.Errorf("while at it: %w", test.err))
 			want := map[string]string{
 				"Content-Type": "application/problem+json", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
 			}
@@ -325,6 +330,9 @@ func TestErrorsBecomeProblems(t *testing.T) {
 			if strings.Contains(response.Body, "while at it") {
 				t.Errorf("the client is told %s", response.Body)
 			}
+			if len(counts) != 1 || counts[0].Name != names.MetricRefusals || counts[0].Reason != test.code || counts[0].Value != 1 {
+				t.Errorf("counted %+v, want one %s", counts, test.code)
+			}
 			level := map[string]string{"internal": `"ERROR"`, "busy": `"WARN"`}[test.code]
 			if (level != "") != (log != "") || !strings.Contains(log, level) {
 				t.Errorf("logged %q", log)
@@ -334,7 +342,7 @@ func TestErrorsBecomeProblems(t *testing.T) {
 }
 
 func TestFaultsAreLoggedWithoutSecrets(t *testing.T) {
-	_, text := answer(t, errors.New("the table is gone"))
+	_, text, _ := answer(t, errors.New("the table is gone"))
 	var line map[string]any
 	if err := json.Unmarshal([]byte(text), &line); err != nil {
 		t.Fatalf("%q: %v", text, err)
@@ -360,9 +368,14 @@ func TestAnswersPassUnchanged(t *testing.T) {
 		t.Errorf("%+v", want)
 	}
 	handler := httpapi.Handler(func(context.Context, httpapi.Request) (httpapi.Response, error) { return want, nil })
-	got, err := handler.Answer(slog.New(slog.DiscardHandler))(t.Context(), httpapi.Request{})
+	var counts bytes.Buffer
+	log := &metrics.Log{Out: &counts, Room: "test", Now: time.Now}
+	got, err := handler.Answer(slog.New(slog.DiscardHandler), log)(t.Context(), httpapi.Request{})
 	if err != nil || got.StatusCode != http.StatusCreated || got.Body != want.Body || !maps.Equal(got.Headers, want.Headers) {
 		t.Errorf("%+v, %v, want %+v", got, err, want)
+	}
+	if counts.Len() != 0 {
+		t.Errorf("counted as a refusal: %s", counts.String())
 	}
 }
 

@@ -5,19 +5,21 @@ import (
 	"context"
 	"log"
 	"math/rand/v2"
+	"os"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"waitingroom/lambdas/join"
 	"waitingroom/shared/deployment"
+	"waitingroom/shared/metrics"
 	"waitingroom/shared/names"
 	"waitingroom/shared/store"
 	"waitingroom/shared/ticket"
 )
 
 func main() {
-	d, err := deployment.Load(context.Background(), names.EnvSecret)
+	d, err := deployment.Load(context.Background(), names.EnvSecret, names.EnvRoom)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -25,6 +27,9 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	joiner := &join.Joiner{Store: d.Store, States: store.NewView(d.Store, time.Now), Pick: rand.IntN, Now: time.Now}
-	lambda.Start(join.NewHandler(joiner, key).Answer(d.Log))
+	counts := &metrics.Log{Out: os.Stdout, Room: d.Env(names.EnvRoom), Now: time.Now}
+	joiner := &join.Joiner{
+		Store: d.Store, States: store.NewView(d.Store, time.Now), Pick: rand.IntN, Now: time.Now, Metrics: counts,
+	}
+	lambda.Start(join.NewHandler(joiner, key).Answer(d.Log, counts))
 }

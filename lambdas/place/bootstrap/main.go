@@ -4,19 +4,21 @@ package main
 import (
 	"context"
 	"log"
+	"os"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"waitingroom/lambdas/place"
 	"waitingroom/shared/deployment"
+	"waitingroom/shared/metrics"
 	"waitingroom/shared/names"
 	"waitingroom/shared/store"
 	"waitingroom/shared/ticket"
 )
 
 func main() {
-	d, err := deployment.Load(context.Background(), names.EnvSecret)
+	d, err := deployment.Load(context.Background(), names.EnvSecret, names.EnvRoom)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -24,5 +26,6 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	lambda.Start(place.NewHandler(store.NewView(d.Store, time.Now), key).Answer(d.Log))
+	counts := &metrics.Log{Out: os.Stdout, Room: d.Env(names.EnvRoom), Now: time.Now}
+	lambda.Start(place.NewHandler(store.NewView(d.Store, time.Now), key).Answer(d.Log, counts))
 }
