@@ -21,7 +21,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	awsdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"golang.org/x/time/rate"
 
 	"waitingroom/lambdas/admit"
 	"waitingroom/lambdas/join"
@@ -140,6 +142,12 @@ func (r *Room) wire(ctx context.Context, log *slog.Logger) (http.Handler, *tick.
 	if err != nil {
 		return nil, nil, err
 	}
+	// The promoter's command waits for the settings function, which it does not in production; here is
+	// no quota that the function could exceed.
+	unlimited, err := parameters.NewReader(ssm.NewFromConfig(r.config()), names.ParameterPath, rate.NewLimiter(rate.Inf, 1))
+	if err != nil {
+		return nil, nil, err
+	}
 	if r.folder, err = os.MkdirTemp("", "waiting-room-"); err != nil {
 		return nil, nil, err
 	}
@@ -162,7 +170,10 @@ func (r *Room) wire(ctx context.Context, log *slog.Logger) (http.Handler, *tick.
 		names.FunctionPlace: place.NewHandler(view, tickets).Answer(log, counts),
 	}
 	started := time.Now()
-	r.parameter.OnChange(changes(settings.NewHandler(kept, names.ParameterPath, time.Now, log), log))
+	r.parameter.OnChange(changes(settings.NewHandler(&settings.Listener{
+		Store: kept, Parameters: unlimited, Path: names.ParameterPath, Now: time.Now, Log: log,
+		Alarm: settings.Alarm{Topics: topics{log}, Topic: "local", Room: "local"}, Metrics: counts,
+	}), log))
 	ticker := &tick.Ticker{
 		Store: kept, Parameters: reader, Publisher: r.documents,
 		Secret: secret, Random: crypto.Reader,
@@ -180,9 +191,17 @@ func changes(tell func(context.Context, events.CloudWatchEvent) error, log *slog
 			err = tell(context.Background(), events.CloudWatchEvent{DetailType: "Parameter Store Change", Source: "aws.ssm", Detail: detail})
 		}
 		if err != nil {
-			log.Warn("change not announced, it is read some seconds later", "error", err)
+			log.Warn("change not announced or not checked, it is read some seconds later", "error", err)
 		}
 	}
+}
+
+// topics is where alarms go on a machine without mail.
+type topics struct{ log *slog.Logger }
+
+func (t topics) Publish(ctx context.Context, in *sns.PublishInput, _ ...func(*sns.Options)) (*sns.PublishOutput, error) {
+	t.log.WarnContext(ctx, "alarm", "subject", aws.ToString(in.Subject), "text", aws.ToString(in.Message))
+	return &sns.PublishOutput{}, nil
 }
 
 // config is the AWS configuration of a machine without an account.

@@ -1,33 +1,205 @@
 package settings_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
+	"maps"
 	"os"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"golang.org/x/time/rate"
 
 	"waitingroom/lambdas/settings"
+	"waitingroom/shared/metrics"
+	"waitingroom/shared/metrics/metricstest"
 	"waitingroom/shared/names"
+	"waitingroom/shared/room"
+	parameters "waitingroom/shared/settings"
+	"waitingroom/shared/store"
 )
 
-type told struct {
-	events []string
-	err    error
+const topic = "arn:aws:sns:eu-west-1:123456789012:bad-settings"
+
+var (
+	errDown = errors.New("out of reach")
+	now     = time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
+)
+
+// world is all that the function sees, and what it did in its order.
+type world struct {
+	*store.Memory
+	texts  map[string]string // Parameter Store by whole name
+	secure string            // name of the one that is encrypted
+	faults map[string]error  // by what is done
+	lost   bool              // what fails has been done all the same
+
+	did     []string
+	mails   []*sns.PublishInput
+	log     bytes.Buffer
+	metrics bytes.Buffer
 }
 
-func (t *told) Announce(_ context.Context, event string, _ time.Time) error {
-	t.events = append(t.events, event)
-	return t.err
+func newWorld(texts map[string]string) *world {
+	w := &world{Memory: store.NewMemory(func() time.Time { return now }), texts: map[string]string{}, faults: map[string]error{}}
+	for name, text := range texts {
+		w.texts["/waiting-room/demo/"+name] = text
+	}
+	return w
 }
 
-func recorded(t *testing.T) events.CloudWatchEvent {
+// demo is an event that goes on sale in an hour.
+func demo() map[string]string {
+	return map[string]string{"onsale": "2026-11-21T11:00:00Z", "rate": "500", "target": "https://shop.example/checkout"}
+}
+
+func with(texts map[string]string, name, text string) map[string]string {
+	texts = maps.Clone(texts)
+	texts[name] = text
+	return texts
+}
+
+// run puts the event on sale as tick does, with demo's parameters as the last good ones.
+func (w *world) run(t *testing.T, st room.State) { w.runWith(t, st, demo()) }
+
+func (w *world) runWith(t *testing.T, st room.State, good map[string]string) {
 	t.Helper()
-	raw, err := os.ReadFile("testdata/change.json")
+	st.Event, st.ID, st.Shards, st.Version = "demo", strings.Repeat("ab", 16), 16, 1
+	if err := w.SaveWithPacing(t.Context(), st, room.Pacing{Good: good}, room.Fence{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func waiting() room.State {
+	return room.State{Closing: room.NoCohort, Phase: room.Scheduled, OnSale: now.Add(time.Hour)}
+}
+
+func open() room.State {
+	return room.State{Closing: room.NoCohort, Cohort: 5, Phase: room.Open, OnSale: now.Add(-time.Hour)}
+}
+
+func closed() room.State {
+	return room.State{Closing: room.NoCohort, Cohort: 5, Phase: room.Closed, Final: true, OnSale: now.Add(-time.Hour)}
+}
+
+func (w *world) do(what string) error {
+	w.did = append(w.did, what)
+	return w.faults[what]
+}
+
+func (w *world) Announce(ctx context.Context, event string, at time.Time) error {
+	if err := w.do("announce " + event); err != nil && !w.lost {
+		return err
+	}
+	return errors.Join(w.Memory.Announce(ctx, event, at), w.faults["announce "+event])
+}
+
+func (w *world) State(ctx context.Context, event string) (room.State, error) {
+	if err := w.do("state"); err != nil {
+		return room.State{}, err
+	}
+	return w.Memory.State(ctx, event)
+}
+
+func (w *world) Pacing(ctx context.Context, event string) (room.Pacing, error) {
+	if err := w.do("pacing"); err != nil {
+		return room.Pacing{}, err
+	}
+	return w.Memory.Pacing(ctx, event)
+}
+
+func (w *world) GetParametersByPath(_ context.Context, in *ssm.GetParametersByPathInput, _ ...func(*ssm.Options)) (*ssm.GetParametersByPathOutput, error) {
+	if err := w.do("read"); err != nil {
+		return nil, err
+	}
+	out := &ssm.GetParametersByPathOutput{}
+	for name, text := range w.texts {
+		kind := types.ParameterTypeString
+		if name == w.secure {
+			kind = types.ParameterTypeSecureString
+		}
+		if strings.HasPrefix(name, *in.Path+"/") {
+			out.Parameters = append(out.Parameters, types.Parameter{Name: aws.String(name), Value: aws.String(text), Type: kind})
+		}
+	}
+	return out, nil
+}
+
+func (w *world) Publish(_ context.Context, in *sns.PublishInput, _ ...func(*sns.Options)) (*sns.PublishOutput, error) {
+	if err := w.do("publish"); err != nil && !w.lost {
+		return nil, err
+	}
+	w.mails = append(w.mails, in)
+	return &sns.PublishOutput{}, w.faults["publish"]
+}
+
+// listener is the function in an environment of its own.
+func (w *world) listener(t *testing.T) *settings.Listener {
+	t.Helper()
+	reader, err := parameters.NewReader(w, names.ParameterPath, rate.NewLimiter(rate.Inf, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock := func() time.Time { return now }
+	return &settings.Listener{
+		Store: w, Parameters: reader, Path: names.ParameterPath, Now: clock,
+		Alarm:   settings.Alarm{Topics: w, Topic: topic, Room: "concerts"},
+		Metrics: &metrics.Log{Out: &w.metrics, Room: "concerts", Now: clock},
+		Log:     slog.New(slog.NewJSONHandler(&w.log, nil)),
+	}
+}
+
+func (w *world) tell(t *testing.T, name, operation string) error {
+	t.Helper()
+	detail, err := json.Marshal(settings.Change{Name: name, Operation: operation})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return settings.NewHandler(w.listener(t))(t.Context(), events.CloudWatchEvent{Detail: detail})
+}
+
+// counted is the sum of the metric, of the room alone.
+func (w *world) counted(t *testing.T) int {
+	t.Helper()
+	sum := 0
+	for _, p := range metricstest.Points(t, w.metrics.String()) {
+		if p.Name != names.MetricBadSettings || p.Room != "concerts" || p.Event != "" {
+			t.Errorf("metric %+v", p)
+		}
+		sum += int(p.Value)
+	}
+	return sum
+}
+
+func (w *world) warnings() int { return strings.Count(w.log.String(), `"level":"WARN"`) }
+
+// mail is the only one that was sent, the subject in its first line.
+func (w *world) mail(t *testing.T) string {
+	t.Helper()
+	if len(w.mails) != 1 {
+		t.Fatalf("%d mails", len(w.mails))
+	}
+	if got := aws.ToString(w.mails[0].TopicArn); got != topic {
+		t.Errorf("sent to %s", got)
+	}
+	return aws.ToString(w.mails[0].Subject) + "\n" + aws.ToString(w.mails[0].Message)
+}
+
+func recorded(t *testing.T, file string) events.CloudWatchEvent {
+	t.Helper()
+	raw, err := os.ReadFile("testdata/" + file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,32 +210,318 @@ func recorded(t *testing.T) events.CloudWatchEvent {
 	return e
 }
 
-func TestRecordedChangeIsAnnounced(t *testing.T) {
-	var store told
-	handle := settings.NewHandler(&store, names.ParameterPath, time.Now, slog.New(slog.DiscardHandler))
-	if err := handle(t.Context(), recorded(t)); err != nil || len(store.events) != 1 || store.events[0] != "demo" {
-		t.Errorf("%v, %v", store.events, err)
+func TestRecordedChange(t *testing.T) {
+	w := newWorld(with(demo(), "rate", "fast"))
+	w.run(t, waiting())
+	if err := settings.NewHandler(w.listener(t))(t.Context(), recorded(t, "change.json")); err != nil {
+		t.Fatal(err)
 	}
-	// EventBridge invokes again what failed.
-	store.err = errors.New("no answer")
-	if err := handle(t.Context(), recorded(t)); !errors.Is(err, store.err) {
-		t.Errorf("%v", err)
+	const want = `Waiting room: "rate" of demo is not used
+The waiting room concerts looked at its settings after /waiting-room/demo/rate (Update).
+It does not use:
+
+/waiting-room/demo/rate
+  value:  "fast"
+  reason: "fast" is not a whole number of visitors per minute between 1 and 60000; the last good value stays in force
+
+All else goes on as before, and nobody loses a place.
+Set it right or delete it in Parameter Store, as the reason says. A right value is in force within ten
+seconds, the first ones of a new event within two minutes; there is no message when all is well.
+`
+	if got := w.mail(t); got != want {
+		t.Errorf("mail\n%s\nwant\n%s", got, want)
+	}
+	if st, err := w.Memory.State(t.Context(), "demo"); err != nil || !st.Announced.Equal(now) {
+		t.Errorf("announced at %v, %v", st.Announced, err)
+	}
+}
+
+func TestRecordedDeletion(t *testing.T) {
+	texts := demo()
+	delete(texts, "rate")
+	w := newWorld(texts)
+	w.run(t, open())
+	if err := settings.NewHandler(w.listener(t))(t.Context(), recorded(t, "delete.json")); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"(Delete)", "/waiting-room/demo/rate\n  value:  (none)\n  reason: was removed but is required; the last good value stays in force\n"} {
+		if got := w.mail(t); !strings.Contains(got, part) {
+			t.Errorf("the mail lacks %q:\n%s", part, got)
+		}
+	}
+}
+
+func TestChanges(t *testing.T) {
+	none := func(*testing.T, *world) {}
+	is := func(st room.State) func(*testing.T, *world) {
+		return func(t *testing.T, w *world) { w.run(t, st) }
+	}
+	for name, c := range map[string]struct {
+		texts   map[string]string
+		prepare func(*testing.T, *world)
+		changed string // below /waiting-room/
+		deleted bool
+		silent  bool     // nothing is announced
+		bad     int      // rejections
+		mail    []string // parts of it
+	}{
+		"a good value":                      {texts: with(demo(), "rate", "700"), prepare: is(waiting()), changed: "demo/rate"},
+		"a good value of a new event":       {texts: demo(), prepare: none, changed: "demo/target"},
+		"the first of three":                {texts: map[string]string{"rate": "500"}, prepare: none, changed: "demo/rate"},
+		"the second of three":               {texts: map[string]string{"rate": "500", "prequeue": "2026-11-21T10:00:00Z"}, prepare: none, changed: "demo/prequeue"},
+		"the last of an event is deleted":   {prepare: none, changed: "demo/rate", deleted: true},
+		"an optional one is deleted":        {texts: demo(), prepare: is(waiting()), changed: "demo/message", deleted: true},
+		"of an event that is closed":        {texts: demo(), prepare: is(closed()), changed: "demo/onsale"},
+		"the first of three is bad":         {texts: map[string]string{"rate": "-5"}, prepare: none, changed: "demo/rate", bad: 1, mail: []string{`"rate" of demo is not used`, "it is required and has no earlier value"}},
+		"no such parameter":                 {texts: with(demo(), "rates", "5"), prepare: is(waiting()), changed: "demo/rates", bad: 1, mail: []string{"/waiting-room/demo/rates\n", `"5"`, "there is no such parameter"}},
+		"deeper than a parameter":           {texts: with(demo(), "rate/x", "5"), prepare: is(waiting()), changed: "demo/rate/x", bad: 1, mail: []string{"/waiting-room/demo/rate/x\n"}},
+		"two bad ones":                      {texts: with(with(demo(), "stock", "12"), "message", "tab\t"), prepare: is(waiting()), changed: "demo/stock", bad: 2, mail: []string{"2 parameters of demo are not used", "demo/stock\n", `"12"`, "the default is in force", "demo/message\n", `"tab\t"`, "U+0009"}},
+		"one makes another wrong":           {texts: with(with(demo(), "closes", "2026-11-21T12:00:00Z"), "onsale", "2026-11-21T13:00:00Z"), prepare: is(waiting()), changed: "demo/onsale", bad: 1, mail: []string{`"closes" of demo`, "is not after onsale", "(Update)"}},
+		"an on-sale that cannot move":       {texts: with(demo(), "onsale", "2026-11-22T11:00:00Z"), prepare: is(open()), changed: "demo/onsale", bad: 1, mail: []string{`"2026-11-22T11:00:00Z"`, "the pool is closed", "2026-11-21T09:00:00Z stays in force"}},
+		"shards in a run":                   {texts: with(demo(), "shards", "64"), prepare: is(waiting()), changed: "demo/shards", bad: 1, mail: []string{`"64"`, "read once", "16 stays in force"}},
+		"two complaints about one":          {texts: with(demo(), "shards", "many"), prepare: func(t *testing.T, w *world) { w.runWith(t, waiting(), with(demo(), "shards", "64")) }, changed: "demo/shards", bad: 2, mail: []string{`"shards" of demo is not used`}},
+		"a closed event's on-sale is past":  {texts: with(demo(), "onsale", "2026-11-21T09:30:00Z"), prepare: is(closed()), changed: "demo/onsale", bad: 1, mail: []string{"it is past"}},
+		"of no event":                       {prepare: none, changed: "rate", silent: true, bad: 1, mail: []string{`"/waiting-room/rate" is not used`, "set it as /waiting-room/<event>/rate", "(not read)", "Delete the parameter"}},
+		"of no valid event":                 {prepare: none, changed: "Demo/rate", silent: true, bad: 1, mail: []string{`"/waiting-room/Demo/rate" is not used`, "/waiting-room/Demo/rate\n", "holds other characters than a-z, 0-9 and hyphens", "/waiting-room/<event>/<parameter>"}},
+		"of a reserved name":                {prepare: none, changed: "v1/rate", silent: true, bad: 1, mail: []string{"is reserved: choose another"}},
+		"of a name that is too long":        {prepare: none, changed: strings.Repeat("a", 900) + "/rate", silent: true, bad: 1, mail: []string{"...\n", strings.Repeat("a", 900) + "/rate\n", "use 1 to 64"}},
+		"of no event, deleted":              {prepare: none, changed: "rate", deleted: true, silent: true},
+		"of no valid event, deleted":        {prepare: none, changed: "Demo/rate", deleted: true, silent: true},
+		"what is not used has a long value": {texts: with(demo(), "stock", strings.Repeat("é", 4000)), prepare: is(waiting()), changed: "demo/stock", bad: 1, mail: []string{`"` + strings.Repeat("é", 63) + `…"`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(c.texts)
+			c.prepare(t, w)
+			operation := "Update"
+			if c.deleted {
+				operation = "Delete"
+			}
+			if err := w.tell(t, names.ParameterPath+c.changed, operation); err != nil {
+				t.Fatal(err)
+			}
+			if silent := len(w.did) == 0 || w.did[0] != "announce demo"; silent != c.silent {
+				t.Errorf("did %q", w.did)
+			}
+			if w.warnings() != c.bad || w.counted(t) != c.bad {
+				t.Errorf("%d warnings, %d counted, want %d: %s", w.warnings(), w.counted(t), c.bad, &w.log)
+			}
+			if c.bad == 0 {
+				if len(w.mails) > 0 {
+					t.Errorf("mail %s", w.mail(t))
+				}
+				return
+			}
+			mail := w.mail(t)
+			for _, part := range c.mail {
+				if !strings.Contains(mail, part) {
+					t.Errorf("the mail lacks %q:\n%s", part, mail)
+				}
+			}
+			checkMail(t, w.mails[0])
+		})
+	}
+}
+
+// checkMail checks what SNS takes, and what a mail program shows.
+func checkMail(t *testing.T, in *sns.PublishInput) {
+	t.Helper()
+	printable := func(text string) bool {
+		return !strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c > '~' })
+	}
+	if subject := aws.ToString(in.Subject); len(subject) >= 100 || !printable(subject) || !strings.HasPrefix(subject, "Waiting room: ") {
+		t.Errorf("subject %q", subject)
+	}
+	text := aws.ToString(in.Message)
+	if len(text) >= 256<<10 || !utf8.ValidString(text) || strings.ContainsFunc(text, func(c rune) bool { return c < ' ' && c != '\n' }) {
+		t.Errorf("text of %d bytes: %q", len(text), text)
 	}
 }
 
 func TestWhatIsNotOurs(t *testing.T) {
-	var store told
-	handle := settings.NewHandler(&store, names.ParameterPath, time.Now, slog.New(slog.DiscardHandler))
-	for _, name := range []string{"", "/", "/other/demo/rate", "/waiting-room", "/waiting-room/", "/waiting-room//rate", "/waiting-room/v1/rate", "/waiting-room/De mo/rate"} {
-		e := recorded(t)
-		e.Detail, _ = json.Marshal(settings.Change{Name: name, Operation: "Update"})
-		if err := handle(t.Context(), e); err != nil || store.events != nil {
-			t.Errorf("%q: %v, %v", name, store.events, err)
+	for _, name := range []string{"", "/", "/other/demo/rate", "/waiting-room", "/waiting-room-2/demo/rate", "demo/rate"} {
+		w := newWorld(with(demo(), "rate", "fast"))
+		if err := w.tell(t, name, "Update"); err != nil || w.did != nil {
+			t.Errorf("%q: %v, did %q", name, err, w.did)
 		}
 	}
-	e := recorded(t)
-	e.Detail = json.RawMessage(`[]`)
-	if err := handle(t.Context(), e); err == nil {
+	w := newWorld(nil)
+	if err := settings.NewHandler(w.listener(t))(t.Context(), events.CloudWatchEvent{Detail: json.RawMessage(`[]`)}); err == nil {
 		t.Error("a change that cannot be read was taken")
+	}
+}
+
+// Whatever fails, the leader has been told if it could be, and Lambda hears of the failure and
+// repeats all of it.
+func TestFailures(t *testing.T) {
+	for _, c := range []struct {
+		fault  string
+		lost   bool
+		before string // what has been done when it fails
+		mails  int    // after the repetition
+	}{
+		{"announce demo", false, "announce demo", 1},
+		{"announce demo", true, "announce demo", 1},
+		{"read", false, "announce demo, read", 1},
+		{"state", false, "announce demo, read, state", 1},
+		{"pacing", false, "announce demo, read, state, pacing", 1},
+		{"publish", false, "announce demo, read, state, pacing, publish", 1},
+		{"publish", true, "announce demo, read, state, pacing, publish", 2},
+	} {
+		w := newWorld(with(demo(), "rate", "fast"))
+		w.run(t, waiting())
+		w.faults[c.fault], w.lost = errDown, c.lost
+		if err := w.tell(t, "/waiting-room/demo/rate", "Update"); !errors.Is(err, errDown) || !strings.Contains(err.Error(), "/waiting-room/demo/rate") {
+			t.Errorf("%s: %v", c.fault, err)
+		}
+		if got := strings.Join(w.did, ", "); got != c.before {
+			t.Errorf("%s: did %s", c.fault, got)
+		}
+		delete(w.faults, c.fault)
+		if err := w.tell(t, "/waiting-room/demo/rate", "Update"); err != nil || len(w.mails) != c.mails {
+			t.Errorf("%s, lost %t: repeated, %v and %d mails", c.fault, c.lost, err, len(w.mails))
+		}
+	}
+	w := newWorld(nil)
+	w.faults["publish"] = errDown
+	if err := w.tell(t, "/waiting-room/rate", "Create"); !errors.Is(err, errDown) {
+		t.Errorf("of no event: %v", err)
+	}
+}
+
+// An environment is invoked for one change after the other; what it may ask of Parameter Store is
+// limited over all of them.
+func TestBurst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const changes = 20
+		w := newWorld(with(demo(), "rate", "fast"))
+		w.run(t, waiting())
+		l := w.listener(t)
+		limited, err := parameters.NewReader(w, names.ParameterPath, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Parameters = limited
+		handle, began := settings.NewHandler(l), time.Now()
+		for range changes {
+			if err := handle(t.Context(), recorded(t, "change.json")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(began); took < (changes-1)*time.Second/parameters.CallsPerSecond {
+			t.Errorf("%d readings within %v", changes, took)
+		}
+		if len(w.mails) != changes {
+			t.Errorf("%d mails after %d changes that all leave a bad value", len(w.mails), changes)
+		}
+	})
+}
+
+func TestManyBadOnesAreOneMail(t *testing.T) {
+	texts := demo()
+	for i := range 400 {
+		texts[fmt.Sprintf("%d%s", i, strings.Repeat("x", 900))] = strings.Repeat("\U000e0001", 100)
+	}
+	w := newWorld(texts)
+	w.run(t, waiting())
+	if err := w.tell(t, "/waiting-room/demo/rate", "Update"); err != nil {
+		t.Fatal(err)
+	}
+	if mail := w.mail(t); !strings.Contains(mail, "400 parameters of demo") || !strings.Contains(mail, "and 350 more") {
+		t.Error("the mail does not say how many there are")
+	}
+	checkMail(t, w.mails[0])
+	if w.counted(t) != 400 || w.warnings() != 400 {
+		t.Errorf("%d counted, %d logged", w.counted(t), w.warnings())
+	}
+}
+
+func TestSecretsStayOut(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		secure     bool
+		reason     string
+	}{
+		{"target", "https://user:hunter2@shop.example", false, "holds a user name or password"},
+		{"target", "https://shop.example/?waitingroom_pass=hunter2", false, "waitingroom_pass"},
+		{"target", "hunter2", false, "is not the https address of a checkout"},
+		{"rate", "https://user:hunter2@shop.example", false, "is not a whole number"},
+		{"Target", "https://user:hunter2@shop.example", false, "there is no such parameter"},
+		{"rate", "hunter2", true, "is a SecureString"},
+		{"message", "hunter2", true, "is a SecureString"},
+		{"onsale", "hunter2", true, "is a SecureString"},
+		{"no-such-thing", "hunter2", true, "there is no such parameter"},
+		{"shards", "hunter2", true, "is a SecureString"},
+	} {
+		for _, st := range []room.State{waiting(), open(), closed()} {
+			w := newWorld(with(demo(), c.name, c.text))
+			w.run(t, st)
+			if c.secure {
+				w.secure = "/waiting-room/demo/" + c.name
+			}
+			if err := w.tell(t, "/waiting-room/demo/"+c.name, "Update"); err != nil {
+				t.Fatal(err)
+			}
+			mail := w.mail(t)
+			if strings.Contains(mail+w.log.String()+w.metrics.String(), "hunter2") {
+				t.Errorf("%s %q: told\n%s\n%s", c.name, c.text, mail, &w.log)
+			}
+			if !strings.Contains(mail, c.reason) || c.secure && !strings.Contains(mail, "(not shown, it may hold a secret)") {
+				t.Errorf("%s %q: mail\n%s", c.name, c.text, mail)
+			}
+			checkMail(t, w.mails[0])
+		}
+	}
+}
+
+// What is told is the verdict of the rules by which tick leads, whatever the run and the last good
+// values are.
+func TestVerdictIsTicks(t *testing.T) {
+	values := map[string][]string{
+		"onsale": {"2026-11-21T09:00:00Z", "2026-11-21T09:30:00Z", "2026-11-21T11:00:00Z", "2026-11-22T11:00:00Z", "soon"},
+		"rate":   {"500", "fast"}, "shards": {"16", "64", "129"}, "closes": {"2026-11-21T10:30:00Z"}, "state": {"closed", "ajar"},
+	}
+	for _, st := range []room.State{waiting(), open(), closed()} {
+		for _, shards := range []int{0, 64} {
+			for a := range values {
+				for b := range values {
+					for _, textA := range values[a] {
+						for _, textB := range values[b] {
+							checkVerdict(t, st, shards, with(with(demo(), a, textA), b, textB))
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func checkVerdict(t *testing.T, st room.State, shards int, texts map[string]string) {
+	t.Helper()
+	w := newWorld(texts)
+	w.run(t, st)
+	l := w.listener(t)
+	l.Shards = shards
+	if err := settings.NewHandler(l)(t.Context(), recorded(t, "change.json")); err != nil {
+		t.Fatal(err)
+	}
+	stored, err := w.Memory.State(t.Context(), "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := parameters.Check(texts, demo(), stored, shards, now).Rejected
+	if len(want) == 0 {
+		if len(w.mails) > 0 {
+			t.Errorf("%v: mail %s", texts, w.mail(t))
+		}
+		return
+	}
+	mail := w.mail(t)
+	for _, r := range want {
+		if !strings.Contains(mail, "/waiting-room/demo/"+r.Parameter+"\n") || !strings.Contains(mail, "  reason: "+r.Reason+"\n") {
+			t.Errorf("%v: the mail lacks %v:\n%s", texts, r, mail)
+		}
+	}
+	if strings.Count(mail, "  reason: ") != len(want) || w.warnings() != len(want) || w.counted(t) != len(want) {
+		t.Errorf("%v: %d rejections, %d warnings, %d counted, mail\n%s", texts, len(want), w.warnings(), w.counted(t), mail)
 	}
 }

@@ -23,7 +23,7 @@ import (
 
 func main() {
 	ctx := context.Background()
-	d, err := deployment.Load(ctx, names.EnvSecret, names.EnvStatusBucket, passkey.ForPublic, names.EnvIssuer, names.EnvParameterPath, names.EnvRoom)
+	d, err := deployment.Load(ctx, names.EnvSecret, names.EnvStatusBucket, passkey.ForPublic, names.EnvIssuer, names.EnvParameterPath, names.EnvRoom, names.EnvShards)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -39,13 +39,17 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	shards, err := settings.ParseShards(d.Env(names.EnvShards))
+	if err != nil {
+		log.Fatalf("%s: %v", names.EnvShards, err)
+	}
 	started := time.Now()
 	lambda.Start(tick.NewHandler(&tick.Ticker{
 		Store: d.Store, Parameters: parameters,
 		Publisher: publish.NewS3(s3.NewFromConfig(d.AWS), d.Env(names.EnvStatusBucket)),
 		Secret:    d.Secret, Random: rand.Reader,
 		Now: time.Now, Monotonic: func() time.Duration { return time.Since(started) },
-		Parallel: 16, WellKnown: wellKnown, Log: d.Log,
+		Parallel: 16, WellKnown: wellKnown, Shards: shards, Log: d.Log,
 		Metrics: &metrics.Log{Out: os.Stdout, Room: d.Env(names.EnvRoom), Now: time.Now},
 	}))
 }
