@@ -583,6 +583,10 @@ func TestLogsHoldNoTicketsOrPasses(t *testing.T) {
 	s.set(t, func(st *room.State) { st.PassAlg = pass.HS256 })
 	s.faults.refuse = map[string]error{"Mark": errLost}
 	wantProblem(t, s.claim(t, s.tickets[2]), 503, "internal")
+	if text := s.counts.String(); !strings.Contains(text, names.MetricAdmissions) || strings.Contains(text, "eyJ") ||
+		strings.Contains(text, "v1.") || strings.Contains(text, s.visitor(t, 1).ID) {
+		t.Errorf("the metrics hold %s", text)
+	}
 	log := s.log.String()
 	for _, want := range []string{"visitor ", errLost.Error(), `"event":"demo"`, s.event.RequestContext.RequestID, s.event.Resource} {
 		if !strings.Contains(log, want) {

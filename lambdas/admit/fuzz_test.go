@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -83,7 +84,7 @@ func benchSale(b *testing.B, alg string) *sale {
 		b.Fatal(err)
 	}
 	s.set(b, func(st *room.State) { st.Run, st.PassAlg, st.Base, st.Admitted = s.run, alg, long, long })
-	s.admitter.Store, s.admitter.Line = s.Memory, s.view
+	s.admitter.Store, s.admitter.Line, s.admitter.Metrics.Out = s.Memory, s.view, io.Discard
 	return s
 }
 

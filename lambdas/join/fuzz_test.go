@@ -3,6 +3,7 @@ package join_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"strings"
 	"testing"
 
@@ -65,7 +66,7 @@ func FuzzJoinBody(f *testing.F) {
 
 func BenchmarkJoin(b *testing.B) {
 	s := newSale(b)
-	s.joiner.Store = s.Memory
+	s.joiner.Store, s.joiner.Metrics.Out = s.Memory, io.Discard
 	i := 0
 	for b.Loop() {
 		i++

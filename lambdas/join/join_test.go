@@ -388,6 +388,11 @@ func TestLogsHoldNoSecrets(t *testing.T) {
 			t.Errorf("the log holds %q: %s", not, log)
 		}
 	}
+	s.faults.refuse = nil
+	v := s.joined(t, s.join(t, 1), 201)
+	if text := s.counts.String(); strings.Contains(text, encoded) || strings.Contains(text, "v1.") || strings.Contains(text, v.Visitor) {
+		t.Errorf("the metrics hold %s", text)
+	}
 }
 
 // Space as JSON has it is not all space that Unicode knows.
