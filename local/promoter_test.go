@@ -36,6 +36,7 @@ func TestPromoterSetsTheRate(t *testing.T) {
 		r.set(t, "demo", "rate", bad)
 		ctx, cancel := context.WithTimeout(t.Context(), inForce)
 		defer cancel()
+		r.log.await(ctx, t, `"alarm"`, `\"rate\" of demo is not used`, `/waiting-room/demo/rate\n`, bad, "the last good value stays in force")
 		r.log.await(ctx, t, "parameter rejected", `"event":"demo"`, `"parameter":"rate"`, bad, "visitors per minute")
 	}
 	if st, err := r.state(t.Context()); err != nil || !moves(500)(st) {
@@ -61,6 +62,11 @@ func TestPromoterIsToldWhatIsWrong(t *testing.T) {
 	r.set(t, "other", "onsale", time.Now().Add(time.Hour).Format("2006-01-02T15:04:05"))
 	r.set(t, "other", "rate", "-5")
 	r.set(t, "other", "target", r.address+"/shop")
+	for _, subject := range []string{
+		`\"/waiting-room/v1/rate\" is not used`, `\"b/rate\" of a is not used`, `\"onsale\" of other`, `2 parameters of other are not used`,
+	} {
+		r.log.await(ctx, t, `"alarm"`, subject)
+	}
 	r.tick(ctx, t)
 	for _, parts := range [][]string{
 		{"/waiting-room/v1", "is reserved"},

@@ -188,6 +188,33 @@ func TestLastGoodValueOutlivesACrash(t *testing.T) {
 	})
 }
 
+// The deployment's number holds where the promoter sets none, and never changes within a run.
+func TestDeploymentsShards(t *testing.T) {
+	play(t, func(t *testing.T, s *sale) {
+		s.plan(event, 20*time.Minute)
+		s.plan("other", 20*time.Minute)
+		s.promoter.set("other", "shards", "5")
+		env := s.environment()
+		env.Shards = 64
+		i := s.invoke(env)
+		s.until(10*time.Second + half)
+		i.cancel()
+		redeployed := s.environment()
+		redeployed.Shards = 32
+		s.invoke(redeployed)
+		s.until(30*time.Second + half)
+		if st, other := s.state(event), s.state("other"); st.Shards != 64 || other.Shards != 5 {
+			t.Errorf("%d shards, and %d where 5 are set", st.Shards, other.Shards)
+		}
+		if reported := env.log.rejections("shards"); len(reported) != 0 {
+			t.Errorf("reported before: %q", reported)
+		}
+		if reported := redeployed.log.rejections("shards"); len(reported) != 1 || !strings.Contains(reported[0], "64 stays in force") {
+			t.Errorf("reported after: %q", reported)
+		}
+	})
+}
+
 func TestOnSaleIsFrozenOnceThePoolIsClosed(t *testing.T) {
 	for _, c := range []struct{ name, value string }{
 		{"moved", "2000-01-01T05:00:00Z"},

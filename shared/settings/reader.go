@@ -17,7 +17,8 @@ import (
 
 // CallsPerSecond is how often one environment may call Parameter Store. The room may make eight
 // calls a second in all, of the forty that the account has, and for a moment up to four
-// invocations of tick are alive: ending, leading, standing by and starting.
+// invocations of tick are alive: ending, leading, standing by and starting. What the settings function
+// reads comes on top, while promoters change something.
 const CallsPerSecond = 2
 
 // pageSize is the most that Parameter Store gives in one call.
