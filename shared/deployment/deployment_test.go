@@ -2,6 +2,9 @@ package deployment
 
 import (
 	"maps"
+	"os/exec"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -46,4 +49,20 @@ func TestEnvTellsOnlyWhatWasLoaded(t *testing.T) {
 		}
 	}()
 	d.Env("B")
+}
+
+// Functions that sign nothing start faster without the KMS client.
+func TestLoadingDoesNotNeedKMS(t *testing.T) {
+	const services = "github.com/aws/aws-sdk-go-v2/service/"
+	output, err := exec.Command("go", "list", "-deps", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := strings.Fields(string(output))
+	if slices.Contains(found, services+"kms") {
+		t.Error("package deployment needs KMS: passkey is the place for it")
+	}
+	if !slices.Contains(found, services+"secretsmanager") {
+		t.Error("the dependencies lack Secrets Manager: this test could not have found KMS")
+	}
 }
