@@ -44,8 +44,10 @@ test-js:
 synth: node_modules
 	npx cdk synth -q
 
+# The zip carries the program's permissions, and Lambda runs it as another user: whatever the builder's
+# umask is, everybody may run it.
 build:
-	@$(foreach name,$(FUNCTIONS),echo "building $(name)" && $(BUILD) -o dist/$(name)/bootstrap ./lambdas/$(name)/bootstrap &&) true
+	@$(foreach name,$(FUNCTIONS),echo "building $(name)" && $(BUILD) -o dist/$(name)/bootstrap ./lambdas/$(name)/bootstrap && chmod 755 dist/$(name)/bootstrap &&) true
 
 run:
 	go run ./local $(ARGS)
