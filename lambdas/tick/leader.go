@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"waitingroom/shared/metrics"
 	"waitingroom/shared/room"
 	"waitingroom/shared/store"
 )
@@ -27,6 +28,7 @@ type leader struct {
 	// watched is the fence last seen of another owner, and since when, on the monotonic clock.
 	watched room.Fence
 	since   time.Duration
+	sight   sight
 
 	// What follows belongs to the one who leads. held is the fence of the state that pacing goes
 	// with; if the state in the store has another, pacing is read again.
@@ -40,7 +42,8 @@ type leader struct {
 	heard    time.Time     // the announcement of a change that reading has followed
 	settings room.Settings
 	status   statusMemory
-	noted    bool // the event is among those that the store knows to be watched
+	noted    bool           // the event is among those that the store knows to be watched
+	figures  metrics.Values // of the step under way, once it is stored
 }
 
 // outcome says whether the event has to be looked at again in a second.
@@ -61,6 +64,7 @@ func (l *leader) step(ctx context.Context) (outcome, error) {
 	if err != nil {
 		return watch, fmt.Errorf("read the state: %w", err)
 	}
+	l.sight.see(st, l.Monotonic())
 	if st.Owner != l.owner && st.Owner != "" && !l.stale(st.Fence) {
 		// An invocation that came for one step stays until it knows that the leader is alive.
 		return l.watchOther(st), nil
@@ -144,6 +148,7 @@ func (l *leader) lead(ctx context.Context, st room.State) (outcome, error) {
 		st = next
 	}
 	st, sealErr := l.seal(ctx, st)
+	l.sight.blind = sealErr != nil
 	if errors.Is(sealErr, errLost) {
 		return watch, sealErr
 	}
@@ -157,6 +162,7 @@ func (l *leader) lead(ctx context.Context, st room.State) (outcome, error) {
 	if err := l.save(ctx, &next, pacing); err != nil {
 		return watch, err
 	}
+	l.figures = l.figuresOf(st)
 	err := l.publish(ctx, next)
 	if err == nil && next.Hidden {
 		// The commitment can be read: from now on people may join.
@@ -207,6 +213,7 @@ func (l *leader) save(ctx context.Context, next *room.State, pacing room.Pacing)
 		return fmt.Errorf("%w: %w", errLost, err)
 	}
 	l.held, l.pacing = next.Fence, pacing
+	l.sight.see(*next, l.Monotonic())
 	if due {
 		l.pacedAt = l.Monotonic()
 	}

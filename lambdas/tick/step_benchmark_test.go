@@ -76,9 +76,11 @@ func (o *openSales) step() {
 	var group sync.WaitGroup
 	for _, l := range o.leaders {
 		group.Go(func() {
-			if _, err := l.step(o.Context()); err != nil {
+			again, err := l.step(o.Context())
+			if err != nil {
 				o.Error(err)
 			}
+			l.measure(again)
 		})
 	}
 	group.Wait()

@@ -145,6 +145,7 @@ func (l *leader) run(ctx context.Context, end time.Duration) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	defer l.stopReading()
+	l.sight.moved = l.Monotonic()
 	for next := l.Monotonic(); next < end; {
 		timer.Reset(next - l.Monotonic())
 		select {
@@ -153,7 +154,9 @@ func (l *leader) run(ctx context.Context, end time.Duration) {
 			continue
 		case <-timer.C:
 		}
-		if l.stepOnce(ctx) == rest {
+		again := l.stepOnce(ctx)
+		l.measure(again)
+		if again == rest {
 			return
 		}
 		// A step that took longer than a second is not made up for: time is measured, not counted.
@@ -182,16 +185,21 @@ func (l *leader) stepOnce(ctx context.Context) outcome {
 	return again
 }
 
-// report logs each rejected parameter once, until it is mended or rejected for another reason.
+// report logs and counts each rejected parameter once, until it is mended or rejected for another
+// reason. Another environment that leads the event later does so again.
 func (t *Ticker) report(ctx context.Context, event string, rejections []settings.Rejection) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	before, now := t.reported[event], map[settings.Rejection]bool{}
+	before, now, found := t.reported[event], map[settings.Rejection]bool{}, 0
 	for _, r := range rejections {
-		now[r] = true
-		if !before[r] {
+		if !before[r] && !now[r] {
+			found++
 			t.Log.WarnContext(ctx, "parameter rejected", "event", event, "parameter", r.Parameter, "value", r.Value, "reason", r.Reason)
 		}
+		now[r] = true
+	}
+	if found > 0 {
+		t.Metrics.BadSettings(found)
 	}
 	if t.reported == nil {
 		t.reported = map[string]map[settings.Rejection]bool{}
