@@ -37,7 +37,7 @@ func TestPromoterSetsTheRate(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), inForce)
 		defer cancel()
 		r.log.await(ctx, t, `"alarm"`, `\"rate\" of demo is not used`, `/waiting-room/demo/rate\n`, bad, "the last good value stays in force")
-		r.log.await(ctx, t, "parameter rejected", `"event":"demo"`, `"parameter":"rate"`, bad, "visitors per minute")
+		r.log.await(ctx, t, `"function":"tick"`, "parameter rejected", `"event":"demo"`, `"parameter":"rate"`, bad, "visitors per minute")
 	}
 	if st, err := r.state(t.Context()); err != nil || !moves(500)(st) {
 		t.Errorf("a rate that is none changed the cap to %+v, the speed to %f (%v)", st.Cap, st.Speed, err)
@@ -74,7 +74,7 @@ func TestPromoterIsToldWhatIsWrong(t *testing.T) {
 		{`"event":"other"`, `"parameter":"onsale"`, "has no offset from UTC"},
 		{`"event":"other"`, `"parameter":"rate"`, "-5", "visitors per minute"},
 	} {
-		r.log.await(ctx, t, append(parts, "parameter rejected")...)
+		r.log.await(ctx, t, append(parts, "parameter rejected", `"function":"tick"`)...)
 	}
 	for _, event := range []string{"v1", "a", "a/b", "other"} {
 		if code := r.joinCode(ctx, t, event); code != http.StatusNotFound {

@@ -171,14 +171,14 @@ func (r *Room) wire(ctx context.Context, log *slog.Logger) (http.Handler, *tick.
 	}
 	started := time.Now()
 	r.parameter.OnChange(changes(settings.NewHandler(&settings.Listener{
-		Store: kept, Parameters: unlimited, Path: names.ParameterPath, Now: time.Now, Log: log,
+		Store: kept, Parameters: unlimited, Path: names.ParameterPath, Now: time.Now, Log: log.With("function", names.FunctionSettings),
 		Alarm: settings.Alarm{Topics: topics{log}, Topic: "local", Room: "local"}, Metrics: counts,
 	}), log))
 	ticker := &tick.Ticker{
 		Store: kept, Parameters: reader, Publisher: r.documents,
 		Secret: secret, Random: crypto.Reader,
 		Now: time.Now, Monotonic: func() time.Duration { return time.Since(started) },
-		Parallel: 16, WellKnown: wellKnown, Log: log, Metrics: counts,
+		Parallel: 16, WellKnown: wellKnown, Log: log.With("function", names.FunctionTick), Metrics: counts,
 	}
 	return newSite(functions, r.documents, checkout), ticker, nil
 }

@@ -123,7 +123,7 @@ func (l *Listener) check(ctx context.Context, event string, change Change) error
 // report logs, counts and publishes what is not used. Publishing comes last because it may fail.
 func (l *Listener) report(ctx context.Context, n notice) error {
 	for _, r := range n.rejected {
-		l.Log.WarnContext(ctx, "bad setting", "event", n.event, "parameter", r.Parameter, "value", r.Value, "reason", r.Reason)
+		l.Log.WarnContext(ctx, "parameter rejected", "event", n.event, "parameter", r.Parameter, "value", r.Value, "reason", r.Reason)
 	}
 	l.Metrics.BadSettings(len(n.rejected))
 	if err := l.Alarm.publish(ctx, n); err != nil {
