@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -25,12 +24,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"golang.org/x/time/rate"
 
-	"waitingroom/lambdas/admit"
-	"waitingroom/lambdas/join"
-	"waitingroom/lambdas/place"
 	"waitingroom/lambdas/settings"
 	"waitingroom/lambdas/tick"
 	"waitingroom/local/dynamodb"
+	"waitingroom/local/functions"
 	"waitingroom/local/parameterstore"
 	"waitingroom/local/shop"
 	"waitingroom/shared/metrics"
@@ -38,7 +35,6 @@ import (
 	"waitingroom/shared/publish"
 	parameters "waitingroom/shared/settings"
 	"waitingroom/shared/store"
-	"waitingroom/shared/ticket"
 )
 
 const (
@@ -121,16 +117,7 @@ func (r *Room) wire(ctx context.Context, log *slog.Logger) (http.Handler, *tick.
 		return nil, nil, err
 	}
 	kept := store.New(client, r.table, time.Now)
-	view := store.NewView(kept, time.Now)
-	tickets, err := ticket.NewKey(secret)
-	if err != nil {
-		return nil, nil, err
-	}
 	passKey, err := rsa.GenerateKey(crypto.Reader, 2048)
-	if err != nil {
-		return nil, nil, err
-	}
-	signers, err := admit.NewSigners(passKey, secret)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -159,15 +146,11 @@ func (r *Room) wire(ctx context.Context, log *slog.Logger) (http.Handler, *tick.
 		return nil, nil, err
 	}
 	counts := &metrics.Log{Out: io.Discard, Room: "local", Now: time.Now}
-	functions := map[string]function{
-		names.FunctionJoin: join.NewHandler(&join.Joiner{
-			Store: kept, States: view, Pick: rand.IntN, Now: time.Now, Metrics: counts,
-		}, tickets).Answer(log, counts),
-		names.FunctionAdmit: admit.NewHandler(&admit.Admitter{
-			Store: kept, Line: view, Tickets: tickets, Signers: signers,
-			Issuer: r.address, Pick: rand.IntN, Random: crypto.Reader, Now: time.Now, Metrics: counts,
-		}).Answer(log, counts),
-		names.FunctionPlace: place.NewHandler(view, tickets).Answer(log, counts),
+	api, err := functions.New(functions.Deployment{
+		Store: kept, Secret: secret, PassKey: passKey, Issuer: r.address, Log: log, Metrics: counts,
+	})
+	if err != nil {
+		return nil, nil, err
 	}
 	started := time.Now()
 	r.parameter.OnChange(changes(settings.NewHandler(&settings.Listener{
@@ -180,7 +163,7 @@ func (r *Room) wire(ctx context.Context, log *slog.Logger) (http.Handler, *tick.
 		Now: time.Now, Monotonic: func() time.Duration { return time.Since(started) },
 		Parallel: 16, WellKnown: wellKnown, Log: log.With("function", names.FunctionTick), Metrics: counts,
 	}
-	return newSite(functions, r.documents, checkout), ticker, nil
+	return newSite(api, r.documents, checkout), ticker, nil
 }
 
 // changes tells the settings function of a changed parameter, as EventBridge does.

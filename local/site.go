@@ -1,13 +1,13 @@
 package main
 
 import (
-	"context"
 	"io"
 	"io/fs"
 	"net/http"
 	"strings"
 
 	"waitingroom/local/dynamodb"
+	"waitingroom/local/functions"
 	"waitingroom/local/parameterstore"
 	"waitingroom/local/shop"
 	"waitingroom/shared/httpapi"
@@ -18,11 +18,8 @@ import (
 // maxBody is the largest body that API Gateway takes, in bytes.
 const maxBody = 10 << 20
 
-// function is a Lambda function behind the API.
-type function func(context.Context, httpapi.Request) (httpapi.Response, error)
-
 // newSite is what CloudFront is in production: it sends each address to where it belongs.
-func newSite(functions map[string]function, documents, checkout http.Handler) http.Handler {
+func newSite(api map[string]functions.Function, documents, checkout http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(names.StatusPrefix, documents)
 	mux.Handle(names.SealsPrefix, documents)
@@ -31,7 +28,7 @@ func newSite(functions map[string]function, documents, checkout http.Handler) ht
 	mux.Handle(names.AssetsPrefix, asset(http.FileServerFS(static.Files)))
 	mux.Handle(shop.Path, checkout)
 	mux.Handle(shop.Path+"/", checkout)
-	mux.Handle("/v1/", newGateway(functions))
+	mux.Handle("/v1/", newGateway(api))
 	mux.HandleFunc("/", page)
 	for _, folder := range []string{names.StatusPrefix, names.SealsPrefix, names.AssetsPrefix, "/v1/"} {
 		mux.HandleFunc(strings.TrimSuffix(folder, "/"), notFound) // or the mux would add the slash
@@ -91,10 +88,10 @@ func setHeaders(h http.Header, values map[string]string) {
 
 // newGateway is what API Gateway is in production: it knows the routes and hands each request to
 // its function as a proxy event.
-func newGateway(functions map[string]function) http.Handler {
+func newGateway(api map[string]functions.Function) http.Handler {
 	mux := http.NewServeMux()
 	for _, route := range names.Routes() {
-		call := proxy(route, functions[route.Function])
+		call := proxy(route, api[route.Function])
 		mux.Handle(route.Method+" "+route.Path, call)
 		mux.HandleFunc(route.Path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", route.Method)
@@ -105,7 +102,7 @@ func newGateway(functions map[string]function) http.Handler {
 	return mux
 }
 
-func proxy(route names.Route, call function) http.Handler {
+func proxy(route names.Route, call functions.Function) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 		if err != nil {
