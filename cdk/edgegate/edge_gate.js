@@ -83,25 +83,35 @@ function timeOf(text) {
 
 // isProtected errs on the side of protection: whatever an origin might take for a protected path is.
 function isProtected(uri, list) {
-  const prefixes = list.split(/\s+/).filter(Boolean);
+  const prefixes = list.replace(/\s/g, ' ').split(' ').filter(Boolean);
   if (prefixes.length === 0) {
     return true;
   }
   const paths = readings(uri);
   return !paths || prefixes.some(function (prefix) {
-    // A pattern of CloudFront's protects what its text before the star does.
-    const wanted = readings('/' + prefix.replace(/[*?#].*/, ''));
-    return !wanted || paths.some(function (path) {
-      return (path + '/').startsWith(wanted[wanted.length - 1]);
+    const wanted = plainOf(prefix);
+    return paths.some(function (path) {
+      return (path + '/').startsWith(wanted);
     });
   });
+}
+
+// plainOf is a prefix as paths are compared with it. Most are plain: the others take time with every
+// request. A pattern of CloudFront's protects what its text before the star does; one that cannot be
+// told protects everything.
+function plainOf(prefix) {
+  if (/^(\/[a-z0-9_-]+)+\/?$/.test(prefix)) {
+    return prefix;
+  }
+  const found = readings('/' + prefix.replace(/[*?#].*/, ''));
+  return found ? found[found.length - 1] : '';
 }
 
 // readings are the ways in which servers may read a path. None if it cannot be told, or if it has
 // dot segments: browsers resolve them before they ask.
 function readings(path) {
   const found = [];
-  if (path.length > MAX_PATH) {
+  if (path.length > MAX_PATH || path[0] !== '/') {
     return null;
   }
   for (let layer = 0; layer <= MAX_LAYERS; layer++) {
@@ -109,7 +119,8 @@ function readings(path) {
     if (/(^|\/)\.+(\/|$)/.test(plain)) {
       return null;
     }
-    found.push(plain.replace(/\.+(?=\/|$)/g, '').replace(/\/+/g, '/'));
+    // With the character before them, a path of many dots takes no longer than another.
+    found.push(plain.replace(/([^.])\.+(?=\/|$)/g, '$1').replace(/\/+/g, '/'));
     let decoded;
     try {
       decoded = decodeURIComponent(path);
@@ -158,7 +169,7 @@ function cutPass(query) {
 
 function unescaped(text) {
   try {
-    return decodeURIComponent(text.replace(/\+/g, ' '));
+    return decodeURIComponent(text);
   } catch (e) {
     return '';
   }
@@ -228,7 +239,7 @@ function arrive(visit, request, cut, guarded, held) {
     if (guarded && !fresh && !held) {
       return refuse(visit, request);
     }
-    // A redirect would lose the body of a form.
+    // A redirect would lose the body of a form, and the shop's answer cannot be given the cookie.
     request.querystring = cut.rest;
     return request;
   }

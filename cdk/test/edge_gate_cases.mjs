@@ -1,6 +1,6 @@
 // What the edge gate must answer: tables that are run in Node and in njs, on which CloudFront's
 // runtime is built. Each case has a name, an event, a store, a time in ms and the summary wanted.
-import { generateKeyPairSync, sign as signature } from 'node:crypto';
+import { createHmac, generateKeyPairSync, sign as signature } from 'node:crypto';
 import { ask, recorded, sign } from './edge_gate_code.mjs';
 
 const { room, shop, cookie, iat, exp, passes } = recorded;
@@ -88,6 +88,10 @@ group('a pass in the query', [
   ['a form where none is asked for goes on', ask('/search?waitingroom_pass=x&q=1', { method: 'POST' }), { on: 'q=1' }],
   ['an expired one leads to the room', bringing(passes.good), toRoom, { now: (exp + 60) * 1000 }],
   ["another event's leads to the room", bringing(passes.otherEvent), toRoom],
+  ["another key's does not: it would come back", bringing(passes.otherKey), notAccepted],
+  ["another room's does not", bringing(passes.otherRoom), notAccepted],
+  ["another shop's does not", bringing(passes.otherShop), notAccepted],
+  ['claims that are no JSON do not', bringing(sign('{')), notAccepted],
   ['an address that looks like a host stays below the shop', ask(`//evil.example/?waitingroom_pass=${passes.good}`, {}),
     arrives(`//evil.example/?${marker}`), { store: { ...store, paths: '/' } }],
 ]);
@@ -101,7 +105,8 @@ group('a parsed query', [
 group('the marker', [
   ['comes off when the cookie is there', ask(`/checkout/seats?a=1&${marker}`, { cookie: passes.good }), { status: 303, to: `${shop}/checkout/seats?a=1` }],
   ['ends the circle when it is not', ask(`/checkout/seats?${marker}`), needsCookie(`${shop}/checkout/seats`)],
-  ['escapes the address', ask(`/checkout/"><script>?a=1&b='"&${marker}`), needsCookie(`${shop}/checkout/&quot;&gt;&lt;script&gt;?a=1&amp;b='&quot;`)],
+  ['escapes the address', ask(`/checkout/"><script></script>?a=1&b='"&c&${marker}`),
+    needsCookie(`${shop}/checkout/&quot;&gt;&lt;script&gt;&lt;/script&gt;?a=1&amp;b='&quot;&amp;c`)],
   ['refuses calls', ask(`/api/orders?${marker}`, { accept: json }), refused],
   ['comes off where no pass is asked for', ask(`/?${marker}`), { status: 303, to: `${shop}/` }],
 ]);
@@ -113,10 +118,15 @@ const rs256 = `${encode({ alg: 'RS256', typ: 'JWT' })}.${encode(good)}`;
 const [head, body, mac] = passes.good.split('.');
 const without = (claim) => Object.fromEntries(Object.entries(good).filter(([name]) => name !== claim));
 const padded = (length) => {
-  const rest = length - sign({ ...good, pad: '' }).length;
-  return sign({ ...good, pad: 'x'.repeat(Math.floor(rest * 3 / 4)) });
+  for (let pad = ''; pad.length < length; pad += 'x') {
+    const token = sign({ ...good, pad });
+    if (token.length === length) {
+      return token;
+    }
+  }
+  throw new Error(`no pass has ${length} bytes`);
 };
-export const longest = padded(3800);
+const signedAs = (input) => `${input}.${createHmac('sha256', Buffer.from(recorded.key, 'base64url')).update(input).digest('base64url')}`;
 
 group('no pass is', [
   ["another room's with another key", passes.otherKey],
@@ -164,7 +174,10 @@ group('no pass is', [
   ['an iat of null', sign({ ...good, iat: null })],
   ['an nbf to come', sign({ ...good, nbf: iat + 71 })],
   ['an nbf that is text', sign({ ...good, nbf: String(iat) })],
-  ['one byte too long', `${longest}AAAA`.slice(0, 3801)],
+  ['one byte too long', padded(3801)],
+  ['padding in a part that is signed', signedAs(`${head}=.${body}`)],
+  ['a line in a part that is signed', signedAs(`${head}.\n${body}`)],
+  ['base64 in a part that is signed', signedAs(`${head}.${Buffer.from(JSON.stringify({ ...good, pad: '\u00ff\u00fe>>>???' })).toString('base64')}`)],
   ['a million bytes long', 'A.'.repeat(500_000)],
 ].map(([name, token]) => [name, holding(token), toRoom]));
 
@@ -173,7 +186,7 @@ group('a pass is', [
   ['one without typ', holding(sign(good, { header: { alg: 'HS256' } })), 'on'],
   ['one for several shops', holding(sign({ ...good, aud: ['https://other.example', shop] })), 'on'],
   ['one with nbf', holding(sign({ ...good, nbf: iat })), 'on'],
-  ['one of the longest', holding(longest), 'on'],
+  ['one of the longest', holding(padded(3800)), 'on'],
 ]);
 
 const at = (ms) => ({ now: ms });
@@ -207,6 +220,8 @@ group('switched', [
   ['by an offset to the west, before', ask('/checkout'), 'on', switched({ 'enforce-from': '2027-01-15T06:30:00-05:30' }, noon - 1)],
   ['by fractions of a second', ask('/checkout'), toRoom, switched({ 'enforce-from': '2027-01-15T12:00:00.5Z' }, noon + 500)],
   ['by fractions of a second, before', ask('/checkout'), 'on', switched({ 'enforce-from': '2027-01-15T12:00:00.5Z' }, noon + 499)],
+  ['with spaces around the time', ask('/checkout'), 'on', switched({ 'open-until': ' 2027-01-15T13:00:00Z\n' }, noon)],
+  ['by the furthest offset', ask('/checkout'), 'on', switched({ 'open-until': '2027-01-15T12:00:00-23:59' }, noon)],
   ['on 29 February', ask('/checkout'), 'on', switched({ 'enforce-from': '2028-02-29T12:00:00Z' }, noon)],
 ]);
 
@@ -244,9 +259,14 @@ group('the store', [
   ['has only never', ask('/checkout'), 'on', { store: { 'enforce-from': 'never' } }],
   ['has an empty key', ask('/checkout', { cookie: sign(good, { key: Buffer.alloc(0) }) }), oneMoment, { store: { ...store, key: '' } }],
   ['has a short key', ask('/checkout', { cookie: sign(good, { key: Buffer.from('abc', 'base64url') }) }), oneMoment, { store: { ...store, key: 'abc' } }],
-  ['has a key that is no base64url', ask('/checkout'), oneMoment, { store: { ...store, key: `${recorded.key.slice(0, -1)}=` } }],
+  ['has a key of 31 bytes', ask('/checkout'), oneMoment, { store: { ...store, key: recorded.key.slice(0, 42) } }],
+  ['has a key with padding', ask('/checkout'), oneMoment, { store: { ...store, key: `${recorded.key}=` } }],
+  ['has a key after a space', ask('/checkout'), oneMoment, { store: { ...store, key: ` ${recorded.key}` } }],
   ['has no event', ask('/checkout'), oneMoment, lacking('event')],
   ['has a bad event', ask('/checkout'), oneMoment, { store: { ...store, event: '../x' } }],
+  ['has an event and more', ask('/checkout'), oneMoment, { store: { ...store, event: 'demo/x' } }],
+  ['has the longest event', ask('/checkout'), { status: 303, to: `${room}/${'e'.repeat(64)}` }, { store: { ...store, event: 'e'.repeat(64) } }],
+  ['has too long an event', ask('/checkout'), oneMoment, { store: { ...store, event: 'e'.repeat(65) } }],
   ['has another event', ask('/checkout'), { status: 303, to: `${room}/other` }, { store: { ...store, event: 'other' } }],
   ['has no paths: all is protected', ask('/about'), toRoom, lacking('paths')],
   ['has blank paths: all is protected', ask('/about'), toRoom, { store: { ...store, paths: ' \n' } }],
@@ -261,10 +281,10 @@ for (const path of [
   '/%5Ccheckout', '/api%5corders', '/api%255corders', '/./checkout', '/checkout/.', '/about/../checkout', '/../checkout', '/about/..',
   '/about/%2e%2e/checkout', '/about/%2E%2E/checkout', '/about/.%2e/checkout', '/about/%252e%252e/checkout', '/about/..%2fcheckout',
   '/about/..%5ccheckout', '/about%2f..%2fcheckout', '/about\\..\\checkout', '/about/..;/checkout', '/about/..;x=1/checkout', '/about/.../checkout',
-  '/;/checkout', '/;x/checkout', '/;x=1;y=2//checkout', '/checkout;x=1', '/checkout;/seats', '/api;v=1/orders', '/api%3bv=1/orders', '/api/;/orders',
+  '/;/checkout', '/;x/checkout', '/;x/;y/checkout', '/%00ch%00eckout', '../about', '..', '/a%25252520b%2525252520c', '/;x=1;y=2//checkout', '/checkout;x=1', '/checkout;/seats', '/api;v=1/orders', '/api%3bv=1/orders', '/api/;/orders',
   '/checkout.', '/checkout./seats', '/api./orders', '/api../orders', '/api%2e/orders', '/api.;x/orders', '/checkout%00', '/checkout%00.css', '/%00checkout',
   '/ch%00eckout', '/api%00/orders', '/api%20/orders', '/api /orders', '/%20checkout', '/%09checkout', '/check%0aout', '/api%2e%20/orders', '/api.%00./orders',
-  '/%', '/%zz', '/about%', '/%c0%af', '/about%c0%afcheckout', '/%c0%ae%c0%ae/checkout', '/%ff', '/%u0063heckout', '/about%25zz',
+  '', '*', 'about', 'checkout', 'https://shop.example/about', '/%', '/%zz', '/about%', '/%c0%af', '/about%c0%afcheckout', '/%c0%ae%c0%ae/checkout', '/%ff', '/%u0063heckout', '/about%25zz',
   `/${'a'.repeat(2048)}`, `/${'%25'.repeat(600)}`, `/about${'%25'.repeat(6)}41`,
 ]) {
   group('protected', [[JSON.stringify(path), ask(path), toRoom]]);
@@ -272,7 +292,7 @@ for (const path of [
 
 for (const path of [
   '/', '/about', '/check', '/checkou', '/shop/checkout', '/api', '/api/order', '/api/v1/orders', '/checkout2'.slice(0, 5), '/a.b', '/.well-known/x',
-  '/a..b', '/a/b.css', '/a%20b', '/%C3%A4', '/a%2Fb', '/a;b', '/~x', '/about/checkout/..x', '/a%2520b', `/${'a'.repeat(2047)}`,
+  '/a..b', '/a/b.css', '/a%20b', '/%C3%A4', '/a%2Fb', '/a;b', '/~x', '/about/checkout/..x', '/a%2520b', '/a%25252520b', `/${'a'.repeat(2047)}`,
 ]) {
   group('free', [[JSON.stringify(path), ask(path), 'on']]);
 }
@@ -283,7 +303,8 @@ for (const [paths, path, isProtected] of [
   ['/checkout/*', '/about', false], ['/api/*/pay', '/api/v1/pay', true], ['checkout', '/checkout', true], ['checkout', '/about', false],
   ['/Checkout', '/checkout', true], ['/checkout/', '/checkout', true], ['/checkout/', '/checkout/x', true], ['/checkout/', '/checkout2', false],
   ['/%63heckout', '/checkout', true], ['//checkout', '/checkout', true], ['/caf%C3%A9', '/caf%c3%a9/x', true], ['/caf\u00e9', '/caf%C3%A9', true],
-  ['/a?b', '/a', true], ['/a#b', '/a', true], ['/%', '/about', true], ['/..', '/about', true], ['\t/one\n  /two ', '/two/x', true], ['/one /two', '/three', false],
+  ['/a?b', '/a', true], ['/a#b', '/a', true], ['/%', '/about', true], ['/..', '/about', true], ['\t/one\n  /two ', '/two/x', true], ['\t/one\n  /two ', '/three', false],
+  ['/a/b/c', '/a./b./c', true],
 ]) {
   group('paths', [[`${JSON.stringify(paths)} and ${path}`, ask(path), isProtected ? toRoom : 'on', { store: { ...store, paths } }]]);
 }
