@@ -44,6 +44,7 @@ type leader struct {
 	status   statusMemory
 	noted    bool           // the event is among those that the store knows to be watched
 	figures  metrics.Values // of the step under way, once it is stored
+	pool     pool
 }
 
 // outcome says whether the event has to be looked at again in a second.
@@ -134,6 +135,7 @@ func (l *leader) begin(held room.Fence) (room.State, error) {
 		return room.State{}, err
 	}
 	l.held, l.pacing, l.pacedAt = held, room.Pacing{Good: l.pacing.Good}, 0
+	l.pool = pool{}
 	return room.NewState(run, room.Commit(run.DrawKey(l.Secret)), l.settings, held), nil
 }
 

@@ -1,6 +1,7 @@
 package tick
 
 import (
+	"context"
 	"time"
 
 	"waitingroom/shared/metrics"
@@ -10,11 +11,17 @@ import (
 
 const (
 	// shareAfter is how long people must have been waiting, at one rate and without a break, before
-	// the admissions of the last minute are held against that rate.
-	shareAfter = 2 * time.Minute
+	// the admissions of the last minute are held against that rate: the minute, and the time until
+	// its last window is tallied. If it were longer, a leader that stood by for a minute and leads
+	// for one or two could hardly ever tell.
+	shareAfter = 75 * time.Second
 	// shareRate is the lowest rate, in visitors per minute, at which a minute says enough: of 60
 	// visitors who come by chance, chance alone makes 13 % (one standard deviation) more or fewer.
 	shareRate = 60
+	// poolEvery is how often the pool is counted until it is sealed. It takes a read of each shard.
+	poolEvery = 10 * time.Second
+	// poolLimit is what counting may take between two steps, so that it delays none.
+	poolLimit = 300 * time.Millisecond
 )
 
 // sight is what an invocation has seen of an event, whether it leads it or not: leaders change
@@ -72,11 +79,6 @@ func (l *leader) figuresOf(st room.State) metrics.Values {
 		names.MetricRate:         float64(l.settings.Rate),
 		names.MetricPointerStall: l.sight.stall(now).Seconds(),
 	}
-	if next.Frozen() {
-		// Before that the line is the pool, which nobody has counted yet.
-		values[names.MetricLine] = float64(next.Base)
-		values[names.MetricWaiting] = float64(next.Base - next.Admitted)
-	}
 	if next.Phase != room.Closed { // then nobody measures any more
 		values[names.MetricMeasuredRate] = float64(show.Rate())
 	}
@@ -93,9 +95,40 @@ func (l *leader) figuresOf(st room.State) metrics.Values {
 	return values
 }
 
+// pool is how many people wait in cohort 0, which no step needs to know.
+type pool struct {
+	n     int64
+	known bool
+	next  time.Duration // when it is counted again
+}
+
+// line is the number of places given out. Once the pool is sealed it lacks only what has come since
+// the latest step, until then what has come since the pool was counted. It reports false before
+// the pool was counted.
+func (l *leader) line(ctx context.Context) (int64, bool) {
+	st := l.sight.state
+	if st.Cohort > 0 {
+		return st.Base, true
+	}
+	if st.Phase == room.PreQueue && l.Monotonic() >= l.pool.next {
+		l.pool.next = l.Monotonic() + poolEvery
+		ctx, cancel := context.WithTimeout(ctx, poolLimit)
+		defer cancel()
+		counts := make([]int64, st.Shards)
+		err := l.each(ctx, len(counts), func(ctx context.Context, shard int) (err error) {
+			counts[shard], err = l.Store.Arrivals(ctx, st.Run, 0, shard)
+			return err
+		})
+		if err == nil { // else the count before is the best there is
+			l.pool.n, l.pool.known = room.Seal{Counts: counts}.Size(), true
+		}
+	}
+	return l.pool.n, l.pool.known
+}
+
 // measure writes the figures of a step that is over, if it was the leader's, and how long nobody
 // has been seen to lead. Nothing is written of an event that needs no watching.
-func (l *leader) measure(again outcome) {
+func (l *leader) measure(ctx context.Context, again outcome) {
 	values := l.figures
 	l.figures = nil
 	if again == rest {
@@ -103,6 +136,9 @@ func (l *leader) measure(again outcome) {
 	}
 	if values == nil {
 		values = metrics.Values{}
+	} else if line, known := l.line(ctx); known {
+		values[names.MetricLine] = float64(line)
+		values[names.MetricWaiting] = float64(line - l.sight.state.Admitted)
 	}
 	values[names.MetricLeaderGap] = (l.Monotonic() - l.sight.moved).Seconds()
 	l.Metrics.Event(l.event, values)

@@ -80,7 +80,7 @@ func (o *openSales) step() {
 			if err != nil {
 				o.Error(err)
 			}
-			l.measure(again)
+			l.measure(o.Context(), again)
 		})
 	}
 	group.Wait()

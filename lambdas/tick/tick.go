@@ -155,7 +155,7 @@ func (l *leader) run(ctx context.Context, end time.Duration) {
 		case <-timer.C:
 		}
 		again := l.stepOnce(ctx)
-		l.measure(again)
+		l.measure(ctx, again)
 		if again == rest {
 			return
 		}
