@@ -1,74 +1,94 @@
-// Command cdk is the CDK app: one stack with one waiting room. It expects the functions to be built,
-// which cdk.json sees to.
+// Command cdk is the CDK app: one stack with one waiting room, and one in us-east-1 for what
+// CloudFront looks for there, where that is asked for. It expects the functions to be built, which
+// cdk.json sees to.
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
 
 	"waitingroom/cdk/waitingroom"
-	"waitingroom/shared/names"
 )
 
 func main() {
-	if err := run(); err != nil {
+	err := run()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
+	}
+	endRuntime()
+	if err != nil {
 		os.Exit(1)
 	}
 }
 
-func run() error {
-	props := waitingroom.Props{Functions: "dist", Page: "static"}
-	if err := checkBuilt(props); err != nil {
-		return err
+// endRuntime ends jsii's process in silence. All has been said by then, and the runtime waits for
+// the process twice at once and now and then calls the second time an abnormal exit, which would
+// stand beside the one line that says what to change.
+func endRuntime() {
+	if nowhere, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0); err == nil {
+		os.Stderr = nowhere
 	}
-	defer jsii.Close()
+	jsii.Close()
+}
+
+func run() error {
 	app := awscdk.NewApp(nil)
-	domain, err := readDomain(contextValue(app, "domain"), contextValue(app, "certificate"))
+	options, err := readOptions(contextOf(app))
 	if err != nil {
 		return err
 	}
-	props.Domain = domain
-	if _, _, err := waitingroom.NewStack(app, "WaitingRoom", &awscdk.StackProps{Env: environment()}, props); err != nil {
+	if err := build(app, options, environment()); err != nil {
 		return err
 	}
 	app.Synth(nil)
 	return nil
 }
 
-// checkBuilt says in one line what to do, where a missing asset folder would end in a stack trace.
-func checkBuilt(props waitingroom.Props) error {
-	for _, name := range names.Functions() {
-		program := filepath.Join(props.Functions, name, "bootstrap")
-		if _, err := os.Stat(program); err != nil {
-			return fmt.Errorf("%s is missing: run make build in the repository's root first", program)
+// contextOf reads what was given with -c as text. cdk.json may also hold numbers.
+func contextOf(app awscdk.App) func(key string) string {
+	return func(key string) string {
+		value := app.Node().TryGetContext(&key)
+		if value == nil {
+			return ""
 		}
+		return fmt.Sprint(value)
 	}
-	page := filepath.Join(props.Page, "index.html")
-	if _, err := os.Stat(page); err != nil {
-		return fmt.Errorf("%s is missing: run cdk in the repository's root", page)
+}
+
+// build makes the stacks. The error names everything that is wrong.
+func build(app awscdk.App, options options, env *awscdk.Environment) error {
+	props := options.props
+	stackProps := &awscdk.StackProps{Env: env}
+	var edgeErr error
+	if options.needsEdge() {
+		if env == nil {
+			return errors.New("zone and webacl=create make a second stack in us-east-1, which needs to know the account: " +
+				"set AWS_PROFILE, or both CDK_DEFAULT_ACCOUNT and AWS_REGION")
+		}
+		edgeErr = addEdge(app, options, *env.Account, &props)
+	}
+	_, _, err := waitingroom.NewStack(app, "WaitingRoom", stackProps, props)
+	return errors.Join(edgeErr, err)
+}
+
+// addEdge makes the stack in us-east-1 and brings what it holds to the room's props.
+func addEdge(app awscdk.App, options options, account string, props *waitingroom.Props) error {
+	stackProps := &awscdk.StackProps{Env: &awscdk.Environment{Account: &account, Region: jsii.String("us-east-1")}}
+	_, edge, err := waitingroom.NewEdgeStack(app, "WaitingRoomEdge", stackProps, options.edge)
+	if err != nil {
+		return err
+	}
+	if options.edge.Domain != "" {
+		props.Domain = &waitingroom.Domain{Name: options.edge.Domain, Zone: options.edge.Zone, Certificate: edge.Certificate}
+	}
+	if options.edge.WebACL != nil {
+		props.WebACL = edge.WebACL
 	}
 	return nil
-}
-
-func contextValue(app awscdk.App, key string) string {
-	value, _ := app.Node().TryGetContext(&key).(string)
-	return value
-}
-
-// readDomain takes both values or neither: CloudFront accepts no name without its certificate.
-func readDomain(name, certificate string) (*waitingroom.Domain, error) {
-	if name == "" && certificate == "" {
-		return nil, nil
-	}
-	if name == "" || certificate == "" {
-		return nil, fmt.Errorf("give both -c domain=<name> and -c certificate=<ARN in us-east-1>, or neither")
-	}
-	return &waitingroom.Domain{Name: name, Certificate: certificate}, nil
 }
 
 // environment is what the CLI found out from the credentials in use. Without any the stack is made

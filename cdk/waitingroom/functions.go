@@ -23,29 +23,40 @@ const (
 	tickTimeout   = 210
 )
 
-func (r *Room) addFunctions(folder string) {
+// How often and for how many seconds a change of a parameter is brought to settings again.
+const (
+	settingsRetries = 2
+	settingsAge     = 300
+)
+
+// live is the alias of the functions that the API calls where provisioned concurrency may be wanted.
+const live = "live"
+
+func (r *Room) addFunctions() {
+	if r.props.PassKey == PassKeySecret {
+		r.addPassKeySecret(r.newFunction(names.FunctionPassKey))
+	}
 	r.Functions = map[string]awslambda.Function{}
 	for _, name := range names.Functions() {
-		r.Functions[name] = r.newFunction(name, filepath.Join(folder, name))
+		r.Functions[name] = r.newFunction(name)
 	}
 	r.allowJoin(r.Functions[names.FunctionJoin])
 	r.allowAdmit(r.Functions[names.FunctionAdmit])
 	r.allowPlace(r.Functions[names.FunctionPlace])
 	r.allowTick(r.Functions[names.FunctionTick])
 	r.allowSettings(r.Functions[names.FunctionSettings])
+	r.Live = map[string]awslambda.Alias{
+		names.FunctionJoin:  r.newAlias(names.FunctionJoin),
+		names.FunctionAdmit: r.newAlias(names.FunctionAdmit),
+	}
 }
 
-// newFunction gives the function a role of its own that may write its own log and nothing else:
-// the managed policy for logs would reach every log group of the account.
-func (r *Room) newFunction(name, folder string) awslambda.Function {
-	logs := awslogs.NewLogGroup(r.Construct, jsii.String(name+"-log"), &awslogs.LogGroupProps{
-		Retention:     awslogs.RetentionDays_ONE_MONTH,
-		RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
-	})
-	role := awsiam.NewRole(r.Construct, jsii.String(name+"-role"), &awsiam.RoleProps{
-		AssumedBy: awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
-	})
-	logs.GrantWrite(role)
+// newFunction gives the function a role of its own that may write its own log and nothing else: the
+// managed policy for logs would reach every log group of the account. It reserves no concurrency,
+// which fails where an account has no more than the 10 environments that a new one may have.
+func (r *Room) newFunction(name string) awslambda.Function {
+	logs := r.newLog(name + "-log")
+	folder := filepath.Join(r.props.Functions, name)
 	props := &awslambda.FunctionProps{
 		Description:  jsii.Sprintf("waiting room: %s", name),
 		Runtime:      awslambda.Runtime_PROVIDED_AL2023(),
@@ -56,33 +67,88 @@ func (r *Room) newFunction(name, folder string) awslambda.Function {
 		Timeout:      awscdk.Duration_Seconds(jsii.Number(answerTimeout)),
 		Environment:  r.environment(name),
 		LogGroup:     logs,
-		Role:         role,
+		Role:         r.lambdaRole(name+"-role", logs),
+		// Old versions go once the alias has left them.
+		CurrentVersionOptions: &awslambda.VersionOptions{RemovalPolicy: awscdk.RemovalPolicy_DESTROY},
 	}
-	if name == names.FunctionTick {
+	switch name {
+	case names.FunctionTick:
 		// A minute's start that could not run is worthless in the next: retried, starts pile up.
 		props.Timeout = awscdk.Duration_Seconds(jsii.Number(tickTimeout))
 		props.RetryAttempts = jsii.Number(0)
 		props.MaxEventAge = awscdk.Duration_Seconds(jsii.Number(60))
+	case names.FunctionSettings:
+		// Retries are for the sake of the alarm, a minute and then two minutes later; tick reads the
+		// parameter by itself within a minute, so an older event has nothing left to do.
+		props.RetryAttempts = jsii.Number(settingsRetries)
+		props.MaxEventAge = awscdk.Duration_Seconds(jsii.Number(settingsAge))
 	}
 	return awslambda.NewFunction(r.Construct, jsii.String(name), props)
 }
 
+// lambdaRole may write one log.
+func (r *Room) lambdaRole(id string, logs awslogs.LogGroup) awsiam.Role {
+	role := awsiam.NewRole(r.Construct, jsii.String(id), &awsiam.RoleProps{
+		AssumedBy: awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
+	})
+	logs.GrantWrite(role)
+	return role
+}
+
+func (r *Room) newAlias(function string) awslambda.Alias {
+	return awslambda.NewAlias(r.Construct, jsii.String(function+"-"+live), &awslambda.AliasProps{
+		AliasName: jsii.String(live),
+		Version:   r.Functions[function].CurrentVersion(),
+	})
+}
+
+// environment gives each function what names says that it reads, and nothing else.
 func (r *Room) environment(function string) *map[string]*string {
-	environment := map[string]*string{names.EnvTable: r.Table.TableName()}
-	if function == names.FunctionSettings {
-		environment[names.EnvParameterPath] = jsii.String(names.ParameterPath)
-		return &environment
+	if function == names.FunctionPassKey {
+		return nil
 	}
-	environment[names.EnvSecret] = r.Secret.SecretArn()
+	environment := map[string]*string{
+		names.EnvTable: r.Table.TableName(),
+		names.EnvRoom:  &r.Name,
+	}
+	if function != names.FunctionSettings {
+		environment[names.EnvSecret] = r.Secret.SecretArn()
+	}
 	if function == names.FunctionAdmit || function == names.FunctionTick {
-		environment[names.EnvPassKey] = r.PassKey.KeyId()
 		environment[names.EnvIssuer] = r.Address
 	}
-	if function == names.FunctionTick {
-		environment[names.EnvStatusBucket] = r.Documents.BucketName()
+	if function == names.FunctionTick || function == names.FunctionSettings {
 		environment[names.EnvParameterPath] = jsii.String(names.ParameterPath)
+		environment[names.EnvShards] = jsii.Sprintf("%d", r.props.Shards)
+	}
+	switch function {
+	case names.FunctionAdmit:
+		r.addSigner(environment)
+	case names.FunctionTick:
+		environment[names.EnvStatusBucket] = r.Documents.BucketName()
+		r.addPublicKey(environment)
+	case names.FunctionSettings:
+		environment[names.EnvAlarmTopic] = r.Alarms.TopicArn()
 	}
 	return &environment
+}
+
+// addSigner tells admit which key signs.
+func (r *Room) addSigner(environment map[string]*string) {
+	if r.PassKey != nil {
+		environment[names.EnvPassKey] = r.PassKey.KeyId()
+		return
+	}
+	environment[names.EnvPassKeySecret] = r.PassKeySecret.SecretArn()
+}
+
+// addPublicKey tells tick which key to publish, without the means to sign.
+func (r *Room) addPublicKey(environment map[string]*string) {
+	if r.PassKey != nil {
+		environment[names.EnvPassKey] = r.PassKey.KeyId()
+		return
+	}
+	environment[names.EnvPassPublicKey] = r.passPublicKey
 }
 
 // readTable and writeTable name all that the store does: it writes by updates alone, within
@@ -99,8 +165,12 @@ func (r *Room) allowJoin(join awslambda.Function) {
 
 func (r *Room) allowAdmit(admit awslambda.Function) {
 	r.Table.Grant(admit, jsii.String(readTable), jsii.String(writeTable))
-	r.PassKey.Grant(admit, jsii.String("kms:Sign"), jsii.String("kms:GetPublicKey"))
 	r.allowSecret(admit)
+	if r.PassKey != nil {
+		r.PassKey.Grant(admit, jsii.String("kms:Sign"), jsii.String("kms:GetPublicKey"))
+		return
+	}
+	r.allow(admit, "secretsmanager:GetSecretValue", *r.PassKeySecret.SecretArn())
 }
 
 func (r *Room) allowPlace(place awslambda.Function) {
@@ -115,14 +185,24 @@ func (r *Room) allowTick(tick awslambda.Function) {
 	for _, prefix := range []string{names.StatusPrefix, names.SealsPrefix, wellKnownPrefix} {
 		r.allow(tick, "s3:PutObject", *r.Documents.ArnForObjects(jsii.String(prefix[1:] + "*")))
 	}
-	r.allow(tick, "ssm:GetParametersByPath", r.parameterARN(""), r.parameterARN("/*"))
-	r.PassKey.Grant(tick, jsii.String("kms:GetPublicKey"))
+	r.allowParameters(tick)
 	r.allowSecret(tick)
+	if r.PassKey != nil {
+		r.PassKey.Grant(tick, jsii.String("kms:GetPublicKey"))
+	}
+	if r.props.Removal == awscdk.RemovalPolicy_DESTROY {
+		// With the stack tick has to go first: a status written behind the emptying of the bucket
+		// would keep it from being deleted.
+		tick.Role().Node().AddDependency(r.Documents.Node().FindChild(jsii.String("AutoDeleteObjectsCustomResource")))
+	}
 }
 
-// allowSettings lets settings mark states. It is told which parameter has changed, not its value.
+// allowSettings lets settings read the parameters, mark states and tell of bad values. The event
+// says which parameter has changed, not what it says now.
 func (r *Room) allowSettings(settings awslambda.Function) {
-	r.Table.Grant(settings, jsii.String(writeTable))
+	r.Table.Grant(settings, jsii.String(readTable), jsii.String(writeTable))
+	r.allowParameters(settings)
+	r.allow(settings, "sns:Publish", *r.Alarms.TopicArn())
 	awsevents.NewRule(r.Construct, jsii.String("ParameterChanges"), &awsevents.RuleProps{
 		Description: jsii.String("waiting room: a promoter changed a parameter"),
 		EventPattern: &awsevents.EventPattern{
@@ -132,7 +212,10 @@ func (r *Room) allowSettings(settings awslambda.Function) {
 				"name": awsevents.Match_Prefix(jsii.String(names.ParameterPath)),
 			},
 		},
-		Targets: &[]awsevents.IRuleTarget{awseventstargets.NewLambdaFunction(settings, nil)},
+		Targets: &[]awsevents.IRuleTarget{awseventstargets.NewLambdaFunction(settings, &awseventstargets.LambdaFunctionProps{
+			RetryAttempts: jsii.Number(settingsRetries),
+			MaxEventAge:   awscdk.Duration_Seconds(jsii.Number(settingsAge)),
+		})},
 	})
 }
 
@@ -148,6 +231,12 @@ func (r *Room) allow(function awslambda.Function, action string, resources ...st
 	}))
 }
 
+// allowParameters lets a function read all events' parameters: the path itself is what is asked
+// for, and what lies below it is what is read.
+func (r *Room) allowParameters(function awslambda.Function) {
+	r.allow(function, "ssm:GetParametersByPath", r.parameterARN(""), r.parameterARN("/*"))
+}
+
 // parameterARN is the ARN of the parameters' common path with a suffix.
 func (r *Room) parameterARN(suffix string) string {
 	path := names.ParameterPath[1 : len(names.ParameterPath)-1]
@@ -159,14 +248,32 @@ func (r *Room) parameterARN(suffix string) string {
 }
 
 // addSchedule starts tick every minute. A start that is late by a minute is dropped, not repeated.
+// The schedule's role may start tick and nothing else; left to the CDK, it could start any version.
 func (r *Room) addSchedule() {
 	tick := r.Functions[names.FunctionTick]
-	awsscheduler.NewSchedule(r.Construct, jsii.String("EveryMinute"), &awsscheduler.ScheduleProps{
+	role := awsiam.NewRole(r.Construct, jsii.String("schedule-role"), &awsiam.RoleProps{
+		// Only schedules of this account's default group may use the role.
+		AssumedBy: awsiam.NewServicePrincipal(jsii.String("scheduler.amazonaws.com"), &awsiam.ServicePrincipalOpts{
+			Conditions: &map[string]any{"StringEquals": map[string]any{
+				"aws:SourceAccount": awscdk.Aws_ACCOUNT_ID(),
+				"aws:SourceArn": awscdk.Stack_Of(r.Construct).FormatArn(&awscdk.ArnComponents{
+					Service: jsii.String("scheduler"), Resource: jsii.String("schedule-group"), ResourceName: jsii.String("default"),
+				}),
+			}},
+		}),
+	})
+	role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Actions:   jsii.Strings("lambda:InvokeFunction"),
+		Resources: &[]*string{tick.FunctionArn()},
+	}))
+	schedule := awsscheduler.NewSchedule(r.Construct, jsii.String("EveryMinute"), &awsscheduler.ScheduleProps{
 		Description: jsii.String("Starts the waiting room's tick."),
 		Schedule:    awsscheduler.ScheduleExpression_Rate(awscdk.Duration_Minutes(jsii.Number(1))),
 		Target: awsschedulertargets.NewLambdaInvoke(tick, &awsschedulertargets.ScheduleTargetBaseProps{
 			RetryAttempts: jsii.Number(0),
 			MaxEventAge:   awscdk.Duration_Seconds(jsii.Number(60)),
+			Role:          role.WithoutPolicyUpdates(nil),
 		}),
 	})
+	schedule.Node().AddDependency(role.Node().FindChild(jsii.String("DefaultPolicy")))
 }

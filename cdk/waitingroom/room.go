@@ -15,13 +15,14 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
 )
 
 // Props say where the built parts lie and what the room is to be. Only Functions and Page are
-// required.
+// required. Prices are those of us-east-1 without a free tier.
 type Props struct {
-	// Functions is the folder that holds <name>/bootstrap for each of names.Functions, built for
-	// Linux on arm64.
+	// Functions is the folder that holds <name>/bootstrap for each of names.Functions, and for
+	// names.FunctionPassKey where PassKey asks for it, built for Linux on arm64.
 	Functions string
 	// Page is the folder of the visitor's page: index.html and what it loads.
 	Page string
@@ -30,24 +31,31 @@ type Props struct {
 	// WebACL is the ARN of a web ACL for CloudFront, which lives in us-east-1. Default none. Its
 	// price is its own: see NewWebACL.
 	WebACL string
-	// WarmThroughput is what the table takes at once from its first minute, paid once when it is
-	// raised. Default none: a new table's 4,000 writes and 12,000 reads a second.
+	// WarmThroughput is what the table takes at once from its first minute. Default none: a new
+	// table's 4,000 writes and 12,000 reads a second. It is paid once when it is raised and cannot
+	// be lowered again: https://aws.amazon.com/dynamodb/pricing/on-demand/
 	WarmThroughput *WarmThroughput
 	// AlarmAddress is the e-mail address that hears of alarms and bad settings, once it has
-	// confirmed. Default none: alarms are shown in the console alone. Free for 1,000 mails a month.
+	// confirmed. Default none: alarms are shown in the console alone. Free for 1,000 mails a month,
+	// then 2 USD for 100,000: https://aws.amazon.com/sns/pricing/
 	AlarmAddress string
-	// LogRetention is how long the functions' logs are kept. Default a month.
+	// LogRetention is how long logs are kept. Default a month. Kept logs cost 0.03 USD a GB and
+	// month; RetentionOf gives it for a number of days. https://aws.amazon.com/cloudwatch/pricing/
 	LogRetention awslogs.RetentionDays
-	// Removal is what becomes of the table, the buckets, the key and the secrets when the stack is
-	// deleted. The default retains them: a sale's places and keys cannot be made again.
+	// Removal is what becomes of the table, the buckets, the keys, their secrets and the logs when
+	// the stack is deleted: RETAIN or DESTROY. The default retains them: a sale's places and keys
+	// cannot be made again. DESTROY empties the buckets too, by a function of the CDK's own.
 	Removal awscdk.RemovalPolicy
-	// PassKey is where the key lives that signs passes. Default PassKeyKMS.
+	// PassKey is where the key lives that signs passes. Default PassKeyKMS. A change makes another
+	// key: passes signed with the old one are refused, so it is no change for the middle of a sale.
 	PassKey PassKey
-	// Shards is how many shards a run has whose promoter sets none: 1 to 128, default 16. A shard
-	// takes 1,000 joins a second. More of them cost tick more reads and writes while a sale is open.
+	// Shards is how many shards a run has whose promoter sets none: 1 to 128; 0 is the default, 16. A
+	// shard takes 1,000 joins a second. More of them cost tick more reads and writes while a sale is
+	// open.
 	Shards int
-	// OriginKey is a label for the API key that CloudFront sends. Another one makes another key;
-	// the old one goes when the new one is in use. Default "1".
+	// OriginKey is a label for the API key that CloudFront sends, of up to 32 letters and digits.
+	// Another one makes another key and secret; the old ones go when the new ones are in use. Default
+	// "1". A secret costs 0.40 USD a month: https://aws.amazon.com/secrets-manager/pricing/
 	OriginKey string
 }
 
@@ -56,7 +64,8 @@ type PassKey string
 
 const (
 	// PassKeyKMS keeps the key in KMS, which nothing leaves: 1 USD a month, and 0.15 USD for 10,000
-	// passes. The account's quota of 1,000 signatures a second bounds the rate to some 45,000 a minute.
+	// passes (https://aws.amazon.com/kms/pricing/). The account's quota of 1,000 signatures a second
+	// bounds the rate to some 45,000 a minute.
 	PassKeyKMS PassKey = "kms"
 	// PassKeySecret keeps it in Secrets Manager, for rates above that: 0.40 USD a month. The key is
 	// made when the stack is deployed, and admit signs in its own process.
@@ -65,53 +74,73 @@ const (
 
 // WarmThroughput is in units per second, of items of up to 1 KB written and 4 KB read.
 type WarmThroughput struct {
-	Reads  int // 12,000 or more
-	Writes int // 4,000 or more
+	Reads  int // LeastWarmReads or more
+	Writes int // LeastWarmWrites or more
 }
 
-// Domain is a name that the team points at the distribution.
+// Domain is the room's own name.
 type Domain struct {
-	Name        string
+	Name        string // in lower case, such as queue.example.com
 	Certificate string // ARN of an ACM certificate in us-east-1, where CloudFront looks for it
+	// Zone is the id of the hosted zone in which the name's A and AAAA records are made. Default
+	// none: the team points the name at the distribution. Answering for CloudFront is free.
+	Zone string
 }
 
 // Room is the deployed waiting room. Its parts are exported so that a team's stack can watch them,
 // grant on them and add to them.
 type Room struct {
 	Construct constructs.Construct // the scope of all parts
+	// Name tells the room from others of the account and region. It is known at synthesis: metrics,
+	// alarms and the dashboard carry it.
+	Name string
 
-	Table        awsdynamodb.Table
-	Page         awss3.Bucket // index.html and assets
-	Documents    awss3.Bucket // status, seals and well-known documents, written by tick alone
-	Secret       awssecretsmanager.Secret
-	OriginSecret awssecretsmanager.Secret // the API key that CloudFront sends
-	PassKey      awskms.Key
-	API          awsapigateway.RestApi
-	Distribution awscloudfront.Distribution
-	Functions    map[string]awslambda.Function // by names.Functions
-	Alarms       awssns.Topic                  // hears of alarms and bad settings; add subscriptions to it
+	Table         awsdynamodb.Table
+	Page          awss3.Bucket // index.html and assets
+	Documents     awss3.Bucket // status, seals and well-known documents, written by tick alone
+	Secret        awssecretsmanager.Secret
+	OriginSecret  awssecretsmanager.Secret  // the API key that CloudFront sends
+	PassKey       awskms.Key                // nil with PassKeySecret
+	PassKeySecret awssecretsmanager.ISecret // nil with PassKeyKMS
+	API           awsapigateway.RestApi
+	Distribution  awscloudfront.Distribution
+	Functions     map[string]awslambda.Function // by names.Functions
+	// Live are the aliases of join and admit that the API calls, by name. Provisioned concurrency
+	// belongs there; each deployment moves them to the functions' current version.
+	Live   map[string]awslambda.Alias
+	Alarms awssns.Topic // hears of alarms and bad settings; add subscriptions to it
 
 	// Address is the room's own https address without a trailing slash; it is the passes' issuer.
 	Address *string
+
+	props         Props // with defaults
+	originKey     awsapigateway.CfnApiKey
+	passPublicKey *string // PKIX DER in base64, known once deployed; nil with PassKeyKMS
 }
 
-// NewWaitingRoom makes a waiting room in scope. The error names every prop that is wrong.
+// NewWaitingRoom makes a waiting room in scope. The error names every prop that is wrong, one a line.
 //
 // The functions know the room's address, the address is the distribution's, and the distribution
 // leads to the API, whose methods call the functions. That is no cycle only because the
 // distribution refers to the API's id and never to its deployment, stage or methods.
 func NewWaitingRoom(scope constructs.Construct, id string, props Props) (*Room, error) {
-	if props.Removal == "" {
-		props.Removal = awscdk.RemovalPolicy_RETAIN
+	props = props.withDefaults()
+	if err := props.check(); err != nil {
+		return nil, err
 	}
-	room := &Room{Construct: constructs.NewConstruct(scope, &id)}
+	room := &Room{Construct: constructs.NewConstruct(scope, &id), props: props}
+	room.Name = *awscdk.Names_UniqueResourceName(room.Construct, &awscdk.UniqueResourceNameOptions{
+		MaxLength: jsii.Number(64),
+		Separator: jsii.String("-"),
+	})
 	room.addTopic(props.AlarmAddress)
-	room.addStorage(props.Removal)
-	room.addKeys(props.Removal)
+	room.addStorage()
+	room.addKeys()
 	room.addAPI()
-	room.addDistribution(props.Domain)
-	room.addPage(props.Page)
-	room.addFunctions(props.Functions)
+	room.addDistribution()
+	room.addRecords()
+	room.addPage()
+	room.addFunctions()
 	room.addRoutes()
 	room.addSchedule()
 	room.addAlarms()

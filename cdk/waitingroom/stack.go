@@ -20,6 +20,10 @@ func NewStack(scope constructs.Construct, id string, stackProps *awscdk.StackPro
 		{"DocumentsBucket", *room.Documents.BucketName(), "Holds status, seals and well-known documents."},
 		{"PageBucket", *room.Page.BucketName(), "Holds the page."},
 		{"TableName", *room.Table.TableName(), "Holds the runs, the places and the caps."},
+		{"DistributionId", *room.Distribution.DistributionId(), "Answers at the address; its metrics carry this id."},
+		{"SecretArn", *room.Secret.SecretArn(), "What an edge gate of a shop takes its key from."},
+		{"AlarmTopic", *room.Alarms.TopicArn(), "Hears of alarms and bad settings."},
+		{"RoomName", room.Name, "What the room's metrics are found by."},
 		{"ParameterPath", names.ParameterPath, "Where promoters set an event: this path, the event's name, a slash and the parameter."},
 	} {
 		awscdk.NewCfnOutput(stack, &output.id, &awscdk.CfnOutputProps{
