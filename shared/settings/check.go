@@ -34,8 +34,9 @@ func Check(raw, good map[string]string, st room.State, defaultShards int, now ti
 		r.reject(OnSale, wanted, errors.New("the pool is closed: the on-sale cannot be moved any more"),
 			inForce+" stays in force until the run is closed")
 	}
-	if r.Complete() && st.ID != "" && st.Phase != room.Closed && r.Settings.Shards != st.Shards {
-		r.reject(shards, raw[shards], errors.New("it is read once, when a run begins"),
+	// A run keeps its shards when the deployment's default changes, which is no promoter's fault.
+	if text, set := raw[shards]; set && r.Complete() && st.ID != "" && st.Phase != room.Closed && r.Settings.Shards != st.Shards {
+		r.reject(shards, text, errors.New("it is read once, when a run begins"),
 			fmt.Sprintf("%d stays in force until the run is closed", st.Shards))
 	}
 	if st.Over() && r.Complete() && !r.Settings.OnSale.Equal(st.OnSale) &&

@@ -72,7 +72,7 @@ func TestCheck(t *testing.T) {
 		"the last good on-sale is another":     {with(planned(), "onsale", "soon"), moved, running(), 0, []string{`onsale soon: "soon" is not a time in RFC 3339 with an offset, as in "2026-11-21T10:00:00+01:00"; the last good value stays in force`}},
 		"on-sale removed":                      {without(planned(), "onsale"), nil, running(), 0, []string{"onsale : was removed but is required; the last good value stays in force"}},
 		"shards set in a run":                  {with(planned(), "shards", "64"), planned(), running(), 0, []string{"shards 64: " + once}},
-		"shards removed in a run":              {planned(), planned(), withShards(64), 0, []string{"shards : " + strings.Replace(once, "16", "64", 1)}},
+		"shards removed in a run":              {planned(), planned(), withShards(64), 0, nil},
 		"the deployment's shards, no run yet":  {planned(), nil, none, 64, nil},
 		"the deployment's shards, in a run":    {planned(), planned(), withShards(64), 64, nil},
 		"closed":                               {planned(), planned(), over(), 0, nil},
