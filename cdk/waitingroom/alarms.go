@@ -29,7 +29,7 @@ func (r *Room) addTopic(address string) {
 			"StringEquals": map[string]any{"aws:SourceAccount": stack.Account()},
 			"ArnLike": map[string]any{"aws:SourceArn": stack.FormatArn(&awscdk.ArnComponents{
 				Service: jsii.String("cloudwatch"), Resource: jsii.String("alarm"),
-				ResourceName: jsii.String("*"), ArnFormat: awscdk.ArnFormat_COLON_RESOURCE_NAME,
+				ResourceName: jsii.String(r.Name + "-*"), ArnFormat: awscdk.ArnFormat_COLON_RESOURCE_NAME,
 			})},
 		},
 	}))
@@ -37,9 +37,6 @@ func (r *Room) addTopic(address string) {
 		r.Alarms.AddSubscription(awssnssubscriptions.NewEmailSubscription(&address, nil))
 	}
 }
-
-// roomName begins the names of alarms and is the value of names.DimensionRoom.
-func (r *Room) roomName() string { return *awscdk.Stack_Of(r.Construct).StackName() }
 
 // minute is the period of every metric here, in seconds: nothing is published more often.
 const minute = 60
@@ -144,7 +141,7 @@ func (r *Room) addAlarms() {
 	action := awscloudwatchactions.NewSnsAction(r.Alarms)
 	for _, a := range r.alarms() {
 		made := awscloudwatch.NewAlarm(r.Construct, jsii.String(a.id()), &awscloudwatch.AlarmProps{
-			AlarmName:          jsii.String(r.roomName() + "-" + a.name),
+			AlarmName:          jsii.String(r.Name + "-" + a.name),
 			AlarmDescription:   jsii.String(fmt.Sprintf("%s What to do: docs/runbook.md#%s", a.means, a.entry)),
 			Metric:             a.metric,
 			ComparisonOperator: a.compare,
@@ -169,12 +166,12 @@ func (a alarm) id() string { return "alarm-" + a.name }
 
 // metric is one of names' metrics for the whole room: the worst event counts.
 func (r *Room) metric(name, statistic string) awscloudwatch.Metric {
-	return measured(names.MetricNamespace, name, statistic, map[string]*string{names.DimensionRoom: jsii.String(r.roomName())})
+	return measured(names.MetricNamespace, name, statistic, map[string]*string{names.DimensionRoom: &r.Name})
 }
 
 func (r *Room) refusals(reason string) awscloudwatch.Metric {
 	return measured(names.MetricNamespace, names.MetricRefusals, "Sum", map[string]*string{
-		names.DimensionRoom: jsii.String(r.roomName()), names.DimensionReason: &reason,
+		names.DimensionRoom: &r.Name, names.DimensionReason: &reason,
 	})
 }
 

@@ -16,27 +16,28 @@ import (
 const row = 24
 
 // explanation is for a promoter who has never seen the dashboard. %s is the stack's region.
-const explanation = `**How to read this.** The first row is the sale as your visitors see it: how many wait, how many were let in during the time shown, and how many a minute beside the rate that you set; each event has its own number and line, and all are up to two minutes old. ` +
+const explanation = `**How to read this.** The first row is the sale as your visitors see it: how many wait (once the sale is open: before it, see how many have joined), how many were let in, and how many a minute beside the rate that you set; each event has its own number and line, and all are up to two minutes old. ` +
 	`If the alarms are quiet, the room does what you set; if one is red, your team finds what to do in docs/runbook.md, and visitors keep their places whatever it is. ` +
 	`To change the rate, pause, or say something to those who wait, change a parameter of the event in [Parameter Store](https://%[1]s.console.aws.amazon.com/systems-manager/parameters?region=%[1]s): it is in force within ten seconds.`
 
 // addDashboard draws what a promoter reads first and what a team reads then. Events are not known
-// when the stack is deployed, so each graph of events searches for them. An account's first three
-// dashboards are free with up to 50 metrics each, another is 3 USD a month
-// (aws.amazon.com/cloudwatch/pricing).
+// when the stack is deployed, so each graph of events searches for them. A dashboard is 3 USD a
+// month; an account's first three are free with up to 50 metrics each, which leaves room for an
+// event here, and not for many (aws.amazon.com/cloudwatch/pricing).
 func (r *Room) addDashboard() {
 	awscloudwatch.NewDashboard(r.Construct, jsii.String("Dashboard"), &awscloudwatch.DashboardProps{
-		DashboardName:   jsii.String(r.roomName()),
+		DashboardName:   &r.Name,
 		DefaultInterval: awscdk.Duration_Hours(jsii.Number(3)),
 		PeriodOverride:  awscloudwatch.PeriodOverride_INHERIT,
 		Widgets: &[]*[]awscloudwatch.IWidget{
 			{r.explanation()},
 			{
 				number("Waiting now", r.byEvent(names.MetricWaiting, "Maximum", "waiting")),
-				number("Let in, in the time shown", r.total(names.MetricAdmissions)),
+				number("Let in, in the time shown", r.total(names.MetricAdmissions, "let in")),
 				number("Let in a minute, and the rate that is set",
 					r.byEvent(names.MetricMeasuredRate, "Maximum", "let in"), r.byEvent(names.MetricRate, "Maximum", "set")),
-				number("Joining a minute", r.byEvent(names.MetricJoins, "Sum", "joining")),
+				number("Joined in the time shown, and a minute",
+					r.total(names.MetricJoins, "joined"), r.byEvent(names.MetricJoins, "Sum", "a minute")),
 			},
 			{r.alarmStatus()},
 			{
@@ -62,9 +63,10 @@ func (r *Room) addDashboard() {
 				graph("Bad settings", nil, labelled(r.metric(names.MetricBadSettings, "Sum"), "found bad")),
 			},
 			{
-				graph("Functions: errors and throttles a minute", nil, append(r.functions("Errors", "Sum"), r.functions("Throttles", "Sum")...)...),
-				graph("Functions: duration of the slowest hundredth, ms", nil, r.functions("Duration", "p99", names.FunctionTick)...),
-				graph("Functions: running at once", nil, r.functions("ConcurrentExecutions", "Maximum")...),
+				graph("Functions: errors and throttles a minute", nil, append(r.functions("Errors", "Sum"),
+					r.functions("Throttles", "Sum", names.FunctionSettings)...)...),
+				graph("Functions: duration of the slowest hundredth, ms", nil, r.functions("Duration", "p99", names.FunctionTick, names.FunctionSettings)...),
+				graph("Functions: running at once", nil, r.functions("ConcurrentExecutions", "Maximum", names.FunctionPlace, names.FunctionSettings)...),
 			},
 			{
 				graph("Table: throttles a minute", nil,
@@ -123,12 +125,17 @@ func percent() *awscloudwatch.YAxisProps {
 
 // byEvent has a line for every event that published the metric, named after it.
 func (r *Room) byEvent(metric, statistic, word string) awscloudwatch.IMetric {
-	return searched(r.search(names.DimensionEvent, metric, statistic), fmt.Sprintf("${PROP('Dim.%s')}: %s", names.DimensionEvent, word))
+	return searched(r.search(names.DimensionEvent, metric, statistic), eventLabel(word))
+}
+
+// eventLabel is filled in by CloudWatch with the event that a line is of.
+func eventLabel(word string) string {
+	return fmt.Sprintf("${PROP('Dim.%s')}: %s", names.DimensionEvent, word)
 }
 
 // total adds up each event's values from the left edge of the time shown.
-func (r *Room) total(metric string) awscloudwatch.IMetric {
-	return searched("RUNNING_SUM("+r.search(names.DimensionEvent, metric, "Sum")+")", fmt.Sprintf("${PROP('Dim.%s')}", names.DimensionEvent))
+func (r *Room) total(metric, word string) awscloudwatch.IMetric {
+	return searched("RUNNING_SUM("+r.search(names.DimensionEvent, metric, "Sum")+")", eventLabel(word))
 }
 
 func (r *Room) byReason() awscloudwatch.IMetric {
@@ -139,7 +146,7 @@ func (r *Room) byReason() awscloudwatch.IMetric {
 // whole name: without them Rate would find MeasuredRate too.
 func (r *Room) search(dimension, metric, statistic string) string {
 	return fmt.Sprintf(`SEARCH('{%s,%s,%s} MetricName="%s" %s="%s"', '%s', %d)`,
-		names.MetricNamespace, names.DimensionRoom, dimension, metric, names.DimensionRoom, r.roomName(), statistic, minute)
+		names.MetricNamespace, names.DimensionRoom, dimension, metric, names.DimensionRoom, r.Name, statistic, minute)
 }
 
 func searched(expression, label string) awscloudwatch.IMetric {
