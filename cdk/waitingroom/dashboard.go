@@ -16,7 +16,7 @@ import (
 const row = 24
 
 // explanation is for a promoter who has never seen the dashboard. %s is the stack's region.
-const explanation = `**How to read this.** The first row is the sale as your visitors see it: how many wait (once the sale is open: before it, see how many have joined), how many were let in, and how many a minute beside the rate that you set; each event has its own number and line, and all are up to two minutes old. ` +
+const explanation = `**How to read this.** The first row is the sale as your visitors see it: how many wait, how many were let in during the time shown, and how many a minute beside the rate that you set; each event has its own number and line, and all are up to two minutes old. ` +
 	`If the alarms are quiet, the room does what you set; if one is red, your team finds what to do in docs/runbook.md, and visitors keep their places whatever it is. ` +
 	`To change the rate, pause, or say something to those who wait, change a parameter of the event in [Parameter Store](https://%[1]s.console.aws.amazon.com/systems-manager/parameters?region=%[1]s): it is in force within ten seconds.`
 
