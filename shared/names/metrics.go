@@ -20,7 +20,7 @@ const (
 // What the leader knows of an event, at each of its steps.
 const (
 	MetricPointer      = "Pointer"      // count, by event: the admitted-up-to pointer
-	MetricLine         = "Line"         // count, by event: places given out, those of the open cohort too
+	MetricLine         = "Line"         // count, by event: places drawn; before the first draw, those in the pool
 	MetricWaiting      = "Waiting"      // count, by event: places behind the pointer
 	MetricRate         = "Rate"         // count per minute, by event: the rate that the promoter set
 	MetricMeasuredRate = "MeasuredRate" // count per minute, by event: admissions, as the status tells
@@ -29,9 +29,9 @@ const (
 
 // What alarms watch. The worst event's value is what counts, so these are by room too.
 const (
-	MetricLeaderGap      = "LeaderGap"      // seconds since an invocation of tick saw the state's version move
+	MetricLeaderGap      = "LeaderGap"      // seconds since an invocation of tick last saw the state's version move
 	MetricTickLag        = "TickLag"        // seconds between the leader's steps by the clock, forwards or backwards
-	MetricPointerStall   = "PointerStall"   // seconds that the pointer stands still for no reason while people wait
+	MetricPointerStall   = "PointerStall"   // seconds that the pointer stands still for no reason while people wait, or sealing fails
 	MetricAdmissionShare = "AdmissionShare" // percent of the rate that is admitted, while people have been waiting for minutes
 	MetricBadSettings    = "BadSettings"    // count: parameters that were found bad
 )
