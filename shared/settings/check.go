@@ -43,6 +43,10 @@ func Check(raw, good map[string]string, st room.State, defaultShards int, now ti
 		r.Settings.Control != room.ForceClosed && !st.Renews(r.Settings, now) {
 		r.reject(OnSale, wanted, errors.New("it is past, so the closed event is not put on sale again"), "set a time to come")
 	}
+	if st.Over() {
+		// Whoever clears away what a closed event left is not told that it is required.
+		r.Rejected = slices.DeleteFunc(r.Rejected, func(x Rejection) bool { _, set := raw[x.Parameter]; return !set })
+	}
 	slices.SortStableFunc(r.Rejected, func(a, b Rejection) int { return strings.Compare(a.Parameter, b.Parameter) })
 	return r
 }

@@ -76,6 +76,8 @@ func TestCheck(t *testing.T) {
 		"the deployment's shards, no run yet":  {planned(), nil, none, 64, nil},
 		"the deployment's shards, in a run":    {planned(), planned(), withShards(64), 64, nil},
 		"closed":                               {planned(), planned(), over(), 0, nil},
+		"closed and cleared away":              {without(without(planned(), "onsale"), "rate"), planned(), over(), 0, nil},
+		"closed, cleared to a bad rate":        {with(without(planned(), "onsale"), "rate", "fast"), planned(), over(), 0, []string{`rate fast: "fast" is not a whole number of visitors per minute between 1 and 60000; the last good value stays in force`}},
 		"closed, shards for the next run":      {with(planned(), "shards", "64"), planned(), over(), 0, nil},
 		"closed, on sale again":                {moved, planned(), over(), 0, nil},
 		"closed, on sale in the past":          {with(planned(), "onsale", "2026-11-21T11:00:00Z"), planned(), over(), 0, []string{"onsale 2026-11-21T11:00:00Z: " + past}},
