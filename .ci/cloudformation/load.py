@@ -139,6 +139,13 @@ def read_dashboard(stack, logical_id, wanted):
     yield True, len(json.loads(body)["widgets"]) > 0
 
 
+@reads("AWS::Route53::RecordSet")
+def read_record(stack, logical_id, wanted):
+    found = stack.client("route53").list_resource_record_sets(HostedZoneId=wanted["HostedZoneId"])["ResourceRecordSets"]
+    there = [record for record in found if record["Name"] == wanted["Name"] and record["Type"] == wanted["Type"]]
+    yield [wanted["AliasTarget"]["DNSName"]], [record["AliasTarget"]["DNSName"] for record in there]
+
+
 @reads("AWS::ApiGateway::RestApi")
 def read_api(stack, logical_id, wanted):
     """Compares the whole API: resources have no paths and methods no names of their own."""
@@ -191,6 +198,14 @@ def stacks_of(assembly):
             yield name, REGION if region == "unknown-region" else region, template
 
 
+def zones(templates):
+    """The hosted zones that the templates add records to."""
+    return {
+        resource["Properties"]["HostedZoneId"] for template in templates for resource in template["Resources"].values()
+        if resource["Type"] == "AWS::Route53::RecordSet"
+    }
+
+
 def list_errors(counts):
     """How unsupported.txt differs from what moto cannot make."""
     listed = stand_in.unsupported_types()
@@ -205,6 +220,8 @@ def load(assembly):
     stacks = list(stacks_of(assembly))
     with AWS() as aws:
         aws.bootstrap(assembly, *sorted({region for _, region, _ in stacks}))
+        for zone in zones(template for _, _, template in stacks):
+            aws.add_zone(zone)
         # moto's change sets disregard DependsOn, so the stack is created without one.
         aws.cdk("deploy", "--app", str(assembly), "--all", "--method=direct", "--require-approval=never")
         for name, region, template in stacks:
