@@ -75,7 +75,7 @@ func newAccount(t testing.TB) *account {
 		calls:        map[string]int{},
 		confidential: map[string]string{},
 	}
-	a.secrets.values = map[string]string{}
+	a.secrets.values, a.secrets.tokens = map[string]string{}, map[string]bool{}
 	a.documents.changed = make(chan struct{})
 	a.stores.values = map[string]string{}
 	a.server = httptest.NewServer(a)

@@ -363,3 +363,17 @@ func TestAPlaceOutlivesTheProcess(t *testing.T) {
 		})
 	}
 }
+
+// What was recorded is what API Gateway sends for the routes that the stack and local have.
+func TestRecordedEventsAreOfTheRoutes(t *testing.T) {
+	for _, route := range names.Routes() {
+		var r httpapi.Request
+		if err := json.Unmarshal(recorded(t, "lambdas/"+route.Function+"/testdata/request.json"), &r); err != nil {
+			t.Fatal(err)
+		}
+		path := strings.ReplaceAll(route.Path, "{"+names.EventParameter+"}", r.PathParameters[names.EventParameter])
+		if r.HTTPMethod != route.Method || r.Resource != route.Path || r.Path != path {
+			t.Errorf("%s %s %s, the route is %+v", r.HTTPMethod, r.Resource, r.Path, route)
+		}
+	}
+}

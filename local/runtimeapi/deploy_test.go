@@ -56,7 +56,6 @@ func TestPassKeyIsMadeOnce(t *testing.T) {
 	w := newWorld(t)
 	_, text := w.makePassKey(t)
 	made := w.secrets.get(passKeyARN)
-	w.keepSecret(made, "the key of passes")
 	p := w.start(t, names.FunctionPassKey, nil)
 	for _, name := range []string{"create.json", "update.json"} {
 		answer := w.provide(t, p, recorded(t, "lambdas/passkey/testdata/"+name), map[string]any{"SecretArn": passKeyARN})

@@ -104,6 +104,7 @@ type process struct {
 	command *exec.Cmd
 	metrics output // standard output
 	log     output // standard error
+	began   time.Time
 	exited  chan struct{}
 }
 
@@ -144,15 +145,17 @@ func (a *account) run(t testing.TB, function, program string, variables map[stri
 		"AWS_ACCESS_KEY_ID=" + accessKey,
 		"AWS_SECRET_ACCESS_KEY=" + a.secretKey,
 		"AWS_SESSION_TOKEN=" + a.secretKey,
-		// What follows stands for AWS's own addresses. The proxy is for a service that puts the
-		// account's number before its host name, where loopback has no such names.
+		// What follows stands for AWS's own addresses. The proxy is for the service that puts the
+		// account's number before its host name, and keeps a stray call on this machine.
 		"AWS_ENDPOINT_URL=" + a.server.URL,
 		"HTTP_PROXY=" + a.server.URL,
+		"HTTPS_PROXY=" + a.server.URL,
 	}
 	for name, value := range variables {
 		p.command.Env = append(p.command.Env, name+"="+value)
 	}
 	p.command.Stdout, p.command.Stderr = &p.metrics, &p.log
+	p.began = time.Now()
 	if err := p.command.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ import (
 	"testing"
 )
 
-// secrets is Secrets Manager. A secret exists once anybody has put a value there, or asked for it.
+// secrets is Secrets Manager, which answers alike for a secret without a value and for none.
 type secrets struct {
 	mu     sync.Mutex
 	values map[string]string // by ARN
@@ -58,7 +58,7 @@ func (s *secrets) serve(c call) (any, *failure) {
 		if s.tokens[r.ClientRequestToken] {
 			return nil, refusal("ResourceExistsException")
 		}
-		s.tokens = map[string]bool{r.ClientRequestToken: true}
+		s.tokens[r.ClientRequestToken] = true
 		s.values[r.SecretId] = r.SecretString
 		return map[string]string{"ARN": r.SecretId, "VersionId": r.ClientRequestToken}, nil
 	}
