@@ -145,5 +145,6 @@ func NewWaitingRoom(scope constructs.Construct, id string, props Props) (*Room, 
 	room.addSchedule()
 	room.addAlarms()
 	room.addDashboard()
+	room.acceptFindings()
 	return room, nil
 }

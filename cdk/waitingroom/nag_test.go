@@ -1,0 +1,76 @@
+package waitingroom
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"waitingroom/cdk/nagtest"
+	"waitingroom/shared/names"
+)
+
+// AWS's own rules find nothing in any kind of room that is not accepted for a reason.
+func TestNag(t *testing.T) {
+	everything := func(props Props) Props {
+		props.Domain = &Domain{Name: "queue.example.com", Zone: "Z0123456789ABCDEFGHIJ", Certificate: "arn:aws:acm:us-east-1:111122223333:certificate/example"}
+		props.WebACL = "arn:aws:wafv2:us-east-1:111122223333:global/webacl/example/11111111-2222-3333-4444-555555555555"
+		props.AlarmAddress = "team@example.com"
+		props.PassKey = PassKeySecret
+		props.Removal = awscdk.RemovalPolicy_DESTROY
+		return props
+	}
+	kinds := map[string]func(scope constructs.Construct, props Props) (awscdk.Stack, error){
+		"default": func(scope constructs.Construct, props Props) (awscdk.Stack, error) {
+			stack, _, err := NewStack(scope, "Room", nil, props)
+			return stack, err
+		},
+		"everything": func(scope constructs.Construct, props Props) (awscdk.Stack, error) {
+			environment := &awscdk.Environment{Account: jsii.String("111122223333"), Region: jsii.String("eu-west-1")}
+			stack, _, err := NewStack(scope, "Room", &awscdk.StackProps{Env: environment}, everything(props))
+			return stack, err
+		},
+		"us-east-1": func(scope constructs.Construct, props Props) (awscdk.Stack, error) {
+			environment := &awscdk.Environment{Account: jsii.String("111122223333"), Region: jsii.String("us-east-1")}
+			stack, _, err := NewEdgeStack(scope, "Edge", &awscdk.StackProps{Env: environment},
+				EdgeProps{Domain: "queue.example.com", Zone: "Z0123456789ABCDEFGHIJ", WebACL: &WebACLProps{}})
+			return stack, err
+		},
+	}
+	for name, build := range kinds {
+		t.Run(name, func(t *testing.T) {
+			props, err := stubs(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			addStub(t, props, names.FunctionPassKey)
+			app := awscdk.NewApp(&awscdk.AppProps{Outdir: jsii.String(t.TempDir())})
+			stack, err := build(app, props)
+			if err != nil {
+				t.Fatal(err)
+			}
+			complaints, err := nagtest.Complaints(app, stack)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, complaint := range complaints {
+				t.Error(complaint)
+			}
+		})
+	}
+}
+
+// addStub makes a function's folder that not every room needs.
+func addStub(t *testing.T, props Props, function string) {
+	t.Helper()
+	folder := filepath.Join(props.Functions, function)
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "bootstrap"), []byte(function), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
