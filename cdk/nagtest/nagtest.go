@@ -36,9 +36,9 @@ type line struct {
 	Reason     string `json:"exceptionReason"`
 }
 
-// Complaints synthesises the app and tells, in a line each, what is wrong with one of its stacks:
-// findings of the rules that are not accepted, other errors and warnings of the CDK, and accepted
-// findings that have no reason or that do not exist.
+// Complaints synthesises the app and tells what is wrong with one of its stacks: findings of the rules
+// that are not accepted, other errors and warnings of the CDK, and accepted findings that have no
+// reason or that do not exist. Each begins with the path of the construct that it is about.
 func Complaints(app awscdk.App, stack awscdk.Stack) ([]string, error) {
 	awscdk.Aspects_Of(stack).Add(cdknag.NewAwsSolutionsChecks(&cdknag.NagPackProps{
 		Reports:       jsii.Bool(true),
@@ -46,11 +46,10 @@ func Complaints(app awscdk.App, stack awscdk.Stack) ([]string, error) {
 	}), nil)
 	annotations := assertions.Annotations_FromStack(stack)
 	var complaints []string
-	for _, message := range *annotations.FindError(jsii.String("*"), assertions.Match_AnyValue()) {
-		complaints = append(complaints, fmt.Sprintf("%s: %v", *message.Id, message.Entry.Data))
-	}
-	for _, message := range *annotations.FindWarning(jsii.String("*"), assertions.Match_AnyValue()) {
-		complaints = append(complaints, fmt.Sprintf("%s: %v", *message.Id, message.Entry.Data))
+	errors := *annotations.FindError(jsii.String("*"), assertions.Match_AnyValue())
+	warnings := *annotations.FindWarning(jsii.String("*"), assertions.Match_AnyValue())
+	for _, message := range append(errors, warnings...) {
+		complaints = append(complaints, fmt.Sprintf("%s: %v", strings.TrimPrefix(*message.Id, "/"), message.Entry.Data))
 	}
 	suppressed, err := readReport(filepath.Join(*app.Outdir(), "AwsSolutions-"+*stack.ArtifactId()+"-NagReport.json"))
 	if err != nil {
