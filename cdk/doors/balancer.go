@@ -6,9 +6,9 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// AddListener makes a load balancer ask for passes, except for the shop's page.
-//
 // docs: balancer
+
+// AddListener makes a load balancer ask for passes, except for the shop's page.
 func AddListener(
 	balancer awselasticloadbalancingv2.ApplicationLoadBalancer,
 	certificate awselasticloadbalancingv2.IListenerCertificate,

@@ -10,10 +10,10 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
+// docs: authorizer
+
 // NewHTTPAPI makes an HTTP API whose orders need a pass, in scope. The pages that call it are at
 // https://shop.example.
-//
-// docs: authorizer
 func NewHTTPAPI(scope constructs.Construct, orders awslambda.IFunction) awsapigatewayv2.HttpApi {
 	passes := awsapigatewayv2authorizers.NewHttpJwtAuthorizer(
 		jsii.String("Passes"),
