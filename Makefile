@@ -26,10 +26,13 @@ check:
 	@unformatted="$$(gofmt -l $(FOLDERS))"; test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }
 	go vet ./...
 
-test-go:
+# The doors in docs/connect-a-shop.md are run too, Node's with the library it uses.
+test-go: node_modules
 	@test -n "$(RACE)" || echo "No C compiler: the tests run without the race detector."
 	@test -n "$(CHROMIUM)" || command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
 		command -v google-chrome >/dev/null || echo "No Chromium: browser tests are left out. Install it (on Debian: apt-get install chromium) or name its program in CHROMIUM."
+	@$${PYTHON:-python3} -c 'import jwt, cryptography' 2>/dev/null || \
+		echo "No PyJWT: the Python door is left out. Install it (pip install 'PyJWT[crypto]') or name a Python that has it in PYTHON."
 	@test -n "$(DYNAMODB_ENDPOINT)" || echo "No DYNAMODB_ENDPOINT: the store is tested against the engines in the process alone."
 	go test $(RACE) $(patsubst %,./%/...,$(filter-out cdk,$(FOLDERS)))
 
@@ -38,7 +41,7 @@ test-go:
 test-cdk:
 	go test ./cdk/...
 
-test-js:
+test-js: node_modules
 	node --test $(JS_TESTS)
 
 synth: node_modules
