@@ -63,7 +63,7 @@ type Props struct {
 type PassKey string
 
 const (
-	// PassKeyKMS keeps the key in KMS, which nothing leaves: 1 USD a month, and 0.15 USD for 10,000
+	// PassKeyKMS keeps the key in KMS, which nothing leaves: 1 USD a month, and 0.03 USD for 10,000
 	// passes (https://aws.amazon.com/kms/pricing/). The account's quota of 1,000 signatures a second
 	// bounds the rate to some 45,000 a minute.
 	PassKeyKMS PassKey = "kms"
