@@ -37,11 +37,9 @@ func endRuntime() {
 
 func run() error {
 	app := awscdk.NewApp(nil)
-	options, err := readOptions(contextOf(app))
-	if err != nil {
-		return err
-	}
-	if err := build(app, options, environment()); err != nil {
+	// What is wrong by itself and what is wrong with the stack are told at once.
+	options, wrong := readOptions(contextOf(app))
+	if err := errors.Join(wrong, build(app, options, environment())); err != nil {
 		return err
 	}
 	app.Synth(nil)
