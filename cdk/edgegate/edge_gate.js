@@ -5,16 +5,23 @@
 import cf from 'cloudfront';
 const crypto = require('crypto');
 
-const ROOM = '{{room}}'; // iss of the passes, no trailing slash
-const SHOP = '{{audience}}'; // aud of the passes, an origin
+// Comments have lines of their own, which are not deployed. The iss of passes has no trailing slash,
+// and their aud is an origin.
+const ROOM = '{{room}}';
+const SHOP = '{{audience}}';
 
 const PARAMETER = 'waitingroom_pass';
-const MARKER = 'cookie'; // in the place of a pass: the cookie was set just before
-const LEEWAY = 10 * 1000; // ms
-const MAX_PASS = 3800; // bytes; browsers drop longer cookies
-const MAX_PATH = 2048; // bytes
-const MAX_LAYERS = 4; // of percent-encoding
-const RETRY = '5'; // s
+// In the place of a pass: the cookie was set just before.
+const MARKER = 'cookie';
+// Milliseconds.
+const LEEWAY = 10 * 1000;
+// Bytes of a pass, since browsers drop longer cookies, and of a path.
+const MAX_PASS = 3800;
+const MAX_PATH = 2048;
+// Layers of percent-encoding.
+const MAX_LAYERS = 4;
+// Seconds.
+const RETRY = '5';
 
 const STATUS = { 303: 'See Other', 403: 'Forbidden', 503: 'Service Unavailable' };
 
@@ -27,7 +34,7 @@ async function handler(event) {
     return request;
   }
   const paths = await setting('paths');
-  const guarded = isProtected(request.uri, paths);
+  const guarded = isProtected(request, paths);
   const cut = cutPass(queryOf(request));
   if (!guarded && !cut.found) {
     return request;
@@ -45,17 +52,18 @@ async function handler(event) {
     cookie: '__Host-' + PARAMETER + '_' + name,
     room: ROOM + '/' + name,
   };
-  const held = isCurrent(visit, verify(visit, cookieOf(request, visit.cookie)));
+  const held = heldBy(visit, request);
   if (cut.found) {
     return arrive(visit, request, cut, guarded, held);
   }
   return held ? request : refuse(visit, request);
 }
 
-// setting gives '' for what is absent or unreadable: get throws for both.
+// setting gives '' for what is absent or unreadable, which get throws for.
 async function setting(name) {
   try {
-    return await cf.kvs().get(name);
+    const value = await cf.kvs().get(name);
+    return typeof value === 'string' ? value : '';
   } catch (e) {
     return '';
   }
@@ -81,30 +89,37 @@ function timeOf(text) {
   return local + Math.floor(+('0' + (m[7] || '')) * 1000) - offset;
 }
 
-// isProtected errs on the side of protection: whatever an origin might take for a protected path is.
-function isProtected(uri, list) {
-  const prefixes = list.replace(/\s/g, ' ').split(' ').filter(Boolean);
-  if (prefixes.length === 0) {
-    return true;
-  }
-  const paths = readings(uri);
-  return !paths || prefixes.some(function (prefix) {
-    const wanted = plainOf(prefix);
-    return paths.some(function (path) {
-      return (path + '/').startsWith(wanted);
+// isProtected errs on the side of protection: whatever an origin might take for a protected path is,
+// also by a header that some frameworks believe more than the path.
+function isProtected(request, list) {
+  const prefixes = prefixesOf(list);
+  const paths = readings(request.uri);
+  return !paths || /x-(original|rewrite|override|forwarded)-(ur[il]|path)/.test(Object.keys(request.headers).join()) ||
+    prefixes.some(function (prefix) {
+      return paths.some(function (path) {
+        return (path + '/').startsWith(prefix);
+      });
     });
-  });
 }
 
-// plainOf is a prefix as paths are compared with it. Most are plain: the others take time with every
-// request. A pattern of CloudFront's protects what its text before the star does; one that cannot be
-// told protects everything.
-function plainOf(prefix) {
-  if (/^(\/[a-z0-9_-]+)+\/?$/.test(prefix)) {
-    return prefix;
+// prefixesOf reads the list in one go, since its prefixes take time with every request. A pattern of
+// CloudFront's protects what its text before the star does; a list with quotes, commas or anything
+// else that belongs in no prefix protects everything, and so does an empty one.
+function prefixesOf(list) {
+  try {
+    const text = folded(' ' + decodeURIComponent(list).trim()).replace(/\s+\/?/g, ' /').replace(/[*?#][^ ]*/g, '');
+    if (/^[ \/.\w~!&+:@\x80-\uffff-]+$/.test(text) && !/\/\/|\.([ \/]|$)/.test(text)) {
+      return text.slice(1).split(' ');
+    }
+  } catch (e) {
+    // Escapes that cannot be decoded.
   }
-  const found = readings('/' + prefix.replace(/[*?#].*/, ''));
-  return found ? found[found.length - 1] : '';
+  return ['/'];
+}
+
+// folded has one form for letters that some server takes for the same: of K, k and the sign for kelvin.
+function folded(text) {
+  return text.toUpperCase().toLowerCase();
 }
 
 // readings are the ways in which servers may read a path. None if it cannot be told, or if it has
@@ -115,7 +130,7 @@ function readings(path) {
     return null;
   }
   for (let layer = 0; layer <= MAX_LAYERS; layer++) {
-    const plain = path.toLowerCase().replace(/\\/g, '/').replace(/[\x00-\x20\x7f]/g, '').replace(/;[^/]*/g, '');
+    const plain = folded(path).replace(/\\/g, '/').replace(/[\x00-\x20\x7f]/g, '').replace(/;[^/]*/g, '');
     if (/(^|\/)\.+(\/|$)/.test(plain)) {
       return null;
     }
@@ -179,10 +194,15 @@ function valuesOf(field) {
   return (field.multiValue || [field]).map(function (v) { return v.value; });
 }
 
-// Some versions of CloudFront's documentation have names of cookies in lower case.
-function cookieOf(request, name) {
-  const cookie = request.cookies[name] || request.cookies[name.toLowerCase()];
-  return cookie ? cookie.value : '';
+// heldBy gives the claims of the first good pass in the cookies, if any. There may be several of one
+// name; some versions of CloudFront's documentation have their names in lower case.
+function heldBy(visit, request) {
+  const cookie = request.cookies[visit.cookie] || request.cookies[visit.cookie.toLowerCase()];
+  return (cookie ? valuesOf(cookie) : []).map(function (token) {
+    return verify(visit, token);
+  }).filter(function (claims) {
+    return isCurrent(visit, claims);
+  })[0];
 }
 
 // verify gives the claims of a pass that this room made for this shop, or null.
@@ -240,14 +260,19 @@ function arrive(visit, request, cut, guarded, held) {
       return refuse(visit, request);
     }
     // A redirect would lose the body of a form, and the shop's answer cannot be given the cookie.
-    request.querystring = cut.rest;
+    Object.keys(request.querystring).forEach(function (name) {
+      if (unescaped(name) === PARAMETER) {
+        delete request.querystring[name];
+      }
+    });
     return request;
   }
-  const clean = SHOP + request.uri + (cut.rest && '?' + cut.rest);
+  const clean = SHOP + request.uri.replace(/^\/?/, '/') + (cut.rest && '?' + cut.rest);
   if (!guarded || held || fresh) {
     const marked = clean + (cut.rest ? '&' : '?') + PARAMETER + '=' + MARKER;
     const response = redirect(request, guarded && !held ? marked : clean);
-    if (fresh) {
+    // Somebody else's link, or an old one, never shortens a visit.
+    if (fresh && !(held && held.exp > claims.exp)) {
       const age = Math.ceil((claims.exp * 1000 + LEEWAY - visit.now) / 1000);
       response.cookies = {};
       response.cookies[visit.cookie] = {

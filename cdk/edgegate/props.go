@@ -26,9 +26,8 @@ var (
 	// exactTime is RFC 3339 as written, for time.Parse takes less: an hour of one digit, or a comma.
 	exactTime = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$`)
 	// Anything else than this in a prefix would not be read as it stands there: the gate takes a star
-	// for the end of the prefix, and protects everything for a prefix that it cannot decode.
-	plainPath = regexp.MustCompile(`^/[A-Za-z0-9/._~!$&'()+,:@-]*$`)
-	dotted    = regexp.MustCompile(`(^|/)\.+(/|$)`)
+	// for the end of the prefix, and protects everything for a list that it cannot read.
+	plainPath = regexp.MustCompile(`^/$|^(/\.*[A-Za-z0-9_~!&+:@-]+(\.+[A-Za-z0-9_~!&+:@-]+)*)+/?$`)
 )
 
 // withDefaults fills in what was left out and writes addresses as passes hold them.
@@ -84,8 +83,8 @@ func (p Props) checkEvent() error {
 
 func (p Props) checkPaths() error {
 	for _, path := range p.Paths {
-		if !plainPath.MatchString(path) || dotted.MatchString(path) {
-			return fmt.Errorf("Paths cannot hold %q: give prefixes such as /checkout, with a slash first and without escapes, stars, spaces and dot segments", path)
+		if !plainPath.MatchString(path) {
+			return fmt.Errorf("Paths cannot hold %q: give prefixes such as /checkout, with a slash first and without escapes, stars, spaces, commas, quotes and dots at the end of a segment", path)
 		}
 	}
 	if length := len(strings.Join(p.Paths, " ")); length > longestValue {

@@ -23,6 +23,7 @@ const good = {
   iss: room, aud: shop, sub: 'visitor-1', event: 'demo', iat, exp, jti: '00112233445566778899aabbccddeeff',
 };
 const marker = 'waitingroom_pass=cookie';
+const lasting = (until) => sign({ ...good, sub: 'visitor-2', exp: until });
 
 export const cases = [];
 
@@ -34,6 +35,7 @@ function group(title, table, common = {}) {
 
 // with a pass in the cookie, or in the query, or by an API call.
 const holding = (token, address = '/checkout/seats') => ask(address, { cookie: token });
+const twice = (...tokens) => ask('/checkout', { cookies: { [cookie]: { value: tokens[0], multiValue: tokens.map((value) => ({ value })) } } });
 const bringing = (token, options) => ask(`/checkout/seats?waitingroom_pass=${token}`, options);
 
 group('without a pass', [
@@ -58,7 +60,9 @@ group('a pass in the cookie', [
   ['is good for a form', ask('/checkout/pay', { cookie: passes.good, method: 'POST' }), 'on'],
   ['is good for DELETE', ask('/api/orders/1', { cookie: passes.good, method: 'DELETE', accept: json }), 'on'],
   ['is found under a name in lower case', ask('/checkout', { cookies: { [cookie.toLowerCase()]: { value: passes.good } } }), 'on'],
-  ['is the first of two', ask('/checkout', { cookies: { [cookie]: { value: passes.good, multiValue: [{ value: passes.good }, { value: 'x' }] } } }), 'on'],
+  ['is the first of two', twice(passes.good, 'x'), 'on'],
+  ['is the second of two', twice(passes.otherKey, passes.good), 'on'],
+  ['is in none of two', twice(passes.otherKey, passes.otherEvent), toRoom],
   ['leaves the query alone', holding(passes.good, '/checkout?a=%20+&&b=&c'), 'on'],
 ]);
 
@@ -75,9 +79,10 @@ group('a pass in the query', [
   ['other names are not it', ask(`/checkout?waitingroom_passx=${passes.good}&Waitingroom_pass=${passes.good}&%ff=1`), toRoom],
   ['a visitor with the cookie gets a new one and no marker', bringing(passes.good, { cookie: passes.good }), arrives('/checkout/seats')],
   ['an old link of a visitor with the cookie is cleaned', bringing('x', { cookie: passes.good }), { status: 303, to: `${shop}/checkout/seats` }],
-  ['a form goes on without it', bringing(passes.good, { method: 'POST' }), { on: '' }],
-  ['a form keeps the rest of its query', ask(`/checkout?a=%20+&waitingroom_pass=${passes.good}&b`, { method: 'POST' }), { on: 'a=%20+&b' }],
-  ['a form of a visitor with the cookie goes on', bringing('x', { method: 'POST', cookie: passes.good }), { on: '' }],
+  ['a form goes on without it', bringing(passes.good, { method: 'POST' }), { on: {} }],
+  ['a form keeps the rest of its query', ask(`/checkout?a=%20+&waitingroom_pass=${passes.good}&b`, { method: 'POST' }), { on: { a: { value: '%20+' }, b: { value: '' } } }],
+  ['a form goes on without any of several', ask('/checkout?waitingroom%5Fpass=x&waitingroom_pass=y&waitingroom_pass=z&a=1', { method: 'POST', cookie: passes.good }), { on: { a: { value: '1' } } }],
+  ['a form of a visitor with the cookie goes on', bringing('x', { method: 'POST', cookie: passes.good }), { on: {} }],
   ['a form with a bad one is refused', bringing('x', { method: 'POST' }), refused],
   ['a call with a bad one is refused', bringing('x', { accept: json }), refused],
   ['an empty one is refused', bringing(''), notAccepted],
@@ -85,7 +90,7 @@ group('a pass in the query', [
   ['one that cannot be unescaped is refused', bringing('%ff'), notAccepted],
   ['is taken where no pass is asked for', ask(`/?a=1&waitingroom_pass=${passes.good}`), arrives('/?a=1')],
   ['a bad one is taken off where none is asked for', ask('/?waitingroom_pass=x'), { status: 303, to: `${shop}/` }],
-  ['a form where none is asked for goes on', ask('/search?waitingroom_pass=x&q=1', { method: 'POST' }), { on: 'q=1' }],
+  ['a form where none is asked for goes on', ask('/search?waitingroom_pass=x&q=1', { method: 'POST' }), { on: { q: { value: '1' } } }],
   ['an expired one leads to the room', bringing(passes.good), toRoom, { now: (exp + 60) * 1000 }],
   ["another event's leads to the room", bringing(passes.otherEvent), toRoom],
   ["another key's does not: it would come back", bringing(passes.otherKey), notAccepted],
@@ -94,6 +99,10 @@ group('a pass in the query', [
   ['claims that are no JSON do not', bringing(sign('{')), notAccepted],
   ['an address that looks like a host stays below the shop', ask(`//evil.example/?waitingroom_pass=${passes.good}`, {}),
     arrives(`//evil.example/?${marker}`), { store: { ...store, paths: '/' } }],
+  ['an address that would lengthen the host stays below the shop', ask(`.evil.example/?waitingroom_pass=${passes.good}`), arrives(`/.evil.example/?${marker}`)],
+  ['an address that would make the shop a user stays below it', ask(`@evil.example/?waitingroom_pass=${passes.good}`), arrives(`/@evil.example/?${marker}`)],
+  ["somebody else's that ends sooner leaves the cookie alone", bringing(passes.good, { cookie: lasting(exp + 1) }), { status: 303, to: `${shop}/checkout/seats` }],
+  ['one that lasts longer replaces the cookie', bringing(lasting(exp + 60), { cookie: passes.good }), arrives('/checkout/seats', lasting(exp + 60), exp - iat + 10)],
 ]);
 
 group('a parsed query', [
@@ -171,6 +180,13 @@ group('no pass is', [
   ['an exp that is text', sign({ ...good, exp: String(exp) })],
   ['an exp without end', sign(JSON.stringify(good).replace(String(exp), '1e999'))],
   ['an exp of null', sign({ ...good, exp: null })],
+  ['a negative exp', sign({ ...good, exp: -exp })],
+  ['an exp with a fraction', sign({ ...good, exp: exp + 0.5 })],
+  ['an exp beyond what numbers tell apart', sign({ ...good, exp: 2 ** 53 })],
+  ['claims given twice, the last being wrong', sign(JSON.stringify(good).replace('}', ',"aud":"https://other.example"}'))],
+  ['claims of the prototype', sign(`{"__proto__":${JSON.stringify(good)}}`)],
+  ['claims in a list', sign([good])],
+  ['a crit of null', sign(good, { header: { alg: 'HS256', crit: null } })],
   ['an iat of null', sign({ ...good, iat: null })],
   ['an nbf to come', sign({ ...good, nbf: iat + 71 })],
   ['an nbf that is text', sign({ ...good, nbf: String(iat) })],
@@ -268,6 +284,8 @@ group('the store', [
   ['has the longest event', ask('/checkout'), { status: 303, to: `${room}/${'e'.repeat(64)}` }, { store: { ...store, event: 'e'.repeat(64) } }],
   ['has too long an event', ask('/checkout'), oneMoment, { store: { ...store, event: 'e'.repeat(65) } }],
   ['has another event', ask('/checkout'), { status: 303, to: `${room}/other` }, { store: { ...store, event: 'other' } }],
+  ['has values that are no text', ask('/about'), toRoom, { store: { ...store, paths: 5, 'enforce-from': {}, 'open-until': 4e12 } }],
+  ['has a key that is no text', ask('/checkout'), oneMoment, { store: { ...store, key: 5 } }],
   ['has no paths: all is protected', ask('/about'), toRoom, lacking('paths')],
   ['has blank paths: all is protected', ask('/about'), toRoom, { store: { ...store, paths: ' \n' } }],
 ]);
@@ -290,6 +308,16 @@ for (const path of [
   group('protected', [[JSON.stringify(path), ask(path), toRoom]]);
 }
 
+// A header that some frameworks believe more than the path.
+for (const [name, isProtected] of [
+  ['x-original-url', true], ['x-rewrite-url', true], ['x-original-uri', true], ['x-override-url', true], ['x-forwarded-path', true],
+  ['x-forwarded-for', false], ['x-forwarded-host', false], ['x-original-host', false],
+]) {
+  const event = ask('/about');
+  event.request.headers[name] = { value: '/checkout' };
+  group('a header', [[name, event, isProtected ? toRoom : 'on']]);
+}
+
 for (const path of [
   '/', '/about', '/check', '/checkou', '/shop/checkout', '/api', '/api/order', '/api/v1/orders', '/checkout2'.slice(0, 5), '/a.b', '/.well-known/x',
   '/a..b', '/a/b.css', '/a%20b', '/%C3%A4', '/a%2Fb', '/a;b', '/~x', '/about/checkout/..x', '/a%2520b', '/a%25252520b', `/${'a'.repeat(2047)}`,
@@ -302,7 +330,15 @@ for (const [paths, path, isProtected] of [
   ['/', '/anything', true], ['*', '/anything', true], ['/*', '/anything', true], ['/checkout/*', '/checkout/seats', true], ['/checkout*', '/checkout2', true],
   ['/checkout/*', '/about', false], ['/api/*/pay', '/api/v1/pay', true], ['checkout', '/checkout', true], ['checkout', '/about', false],
   ['/Checkout', '/checkout', true], ['/checkout/', '/checkout', true], ['/checkout/', '/checkout/x', true], ['/checkout/', '/checkout2', false],
-  ['/%63heckout', '/checkout', true], ['//checkout', '/checkout', true], ['/caf%C3%A9', '/caf%c3%a9/x', true], ['/caf\u00e9', '/caf%C3%A9', true],
+  ['/%63heckout', '/checkout', true], ['//checkout', '/checkout', true], ['/caf%C3%A9', '/caf%c3%a9/x', true], ['/caf\u00e9', '/caf%C3%A9', true], ['/caf\u00e9 /CAF%C3%89S', '/about', false], ['/CAF%C3%89', '/caf%c3%a9', true],
+  ['/checkout', '/chec%E2%84%AAout', true], ['/seats', '/%C5%BFeats', true], ['/.well-known/x', '/.well-known/x/y', true], ['/.well-known/x', '/about', false],
+  ['/Checkout.html /a..b/C~!&+:@-_9', '/A..B/c~!&+:@-_9', true], ['/Checkout.html /a..b/C~!&+:@-_9', '/about', false],
+  // What somebody may write who knows another list: nothing of it may be taken for a prefix that protects nothing.
+  ['/checkout,/api/orders', '/api/orders', true], ['/checkout, /api', '/checkout', true], ['/checkout;/api/orders', '/api/orders', true],
+  ['["/checkout","/api"]', '/api', true], ['"/checkout"', '/checkout', true], ["'/checkout'", '/checkout', true], ['^/checkout', '/checkout', true],
+  ['^/checkout$', '/checkout', true], ['/(checkout|api)', '/api', true], ['/check[o]ut', '/checkout', true], ['https://shop.example/checkout', '/checkout', true],
+  ['/./checkout', '/checkout', true], ['/checkout.', '/checkout', true], ['\\checkout', '/checkout', true], ['/%2563heckout', '/checkout', true], ['/.*', '/about', true],
+  ['*.php', '/about', true], ['/%20', '/about', true], ['%', '/about', true], ['/a%00', '/about', true],
   ['/a?b', '/a', true], ['/a#b', '/a', true], ['/%', '/about', true], ['/..', '/about', true], ['\t/one\n  /two ', '/two/x', true], ['\t/one\n  /two ', '/three', false],
   ['/a/b/c', '/a./b./c', true],
 ]) {

@@ -76,7 +76,7 @@ function bare(code) {
 const methods = new Set([
   'get', 'kvs', 'rawQueryString', 'createHmac', 'update', 'digest', 'from', 'toString',
   'now', 'UTC', 'toISOString', 'floor', 'ceil', 'max', 'isSafeInteger', 'keys', 'parse', 'stringify',
-  'exec', 'test', 'trim', 'slice', 'split', 'indexOf', 'replace', 'toLowerCase', 'startsWith', 'charCodeAt',
+  'exec', 'test', 'trim', 'slice', 'split', 'indexOf', 'replace', 'toLowerCase', 'toUpperCase', 'startsWith', 'charCodeAt',
   'concat', 'filter', 'forEach', 'includes', 'join', 'map', 'push', 'some',
 ]);
 const globals = new Set(['decodeURIComponent', 'require', 'Date']);
