@@ -35,7 +35,8 @@ func AddListener(
 		[]any{claim("aud", "https://shop.example"), claim("event", "show")})
 	// The balancer fetches the room's keys itself, which its security group has to allow.
 	balancer.Connections().AllowToAnyIpv4(awsec2.Port_Tcp(jsii.Number(443)), jsii.String("keys of the waiting room"))
-	// Page loads carry no bearer token. Only reading is spared: an order is never a GET.
+	// Page loads carry no bearer token. Only reading is spared: an order is never a GET. A path is
+	// compared as it is written, and /assets/../api/seats begins like an image.
 	listener.AddAction(jsii.String("Page"), &awselasticloadbalancingv2.AddApplicationActionProps{
 		Priority: jsii.Number(10),
 		Conditions: &[]awselasticloadbalancingv2.ListenerCondition{

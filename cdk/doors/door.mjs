@@ -45,7 +45,8 @@ export function newDoor({ room, shop, event }) {
   const check = newCheck({ room, shop, event });
   const cookie = `__Host-waitingroom_pass_${event}`;
   return async (request, response) => {
-    const address = new URL(shop + request.url); // never by Host, which the visitor chooses
+    // Never by Host, which the visitor chooses, and only by a path: anything else could name another host.
+    const address = new URL(shop + (request.url.startsWith('/') ? request.url : '/'));
     const arrived = address.searchParams.get('waitingroom_pass') ?? '';
     const held = request.headers.cookie?.split('; ').find((c) => c.startsWith(`${cookie}=`))?.slice(cookie.length + 1) ?? '';
     const reads = ['GET', 'HEAD'].includes(request.method);

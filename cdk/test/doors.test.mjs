@@ -107,6 +107,15 @@ test('a redirect stays in the shop, whatever the address', async () => {
   assert.equal(new URL(arrival.headers.Location).origin, SHOP);
 });
 
+test('an address that is no path names no other host and stops nothing', async () => {
+  for (const url of ['*', '@evil.example/', '.evil.example/', ':8443/', 'https://evil.example/checkout', '']) {
+    const arrival = await visit(open(), { url: `${url}?waitingroom_pass=${await sign()}` });
+    assert.equal(arrival.status, 303, url);
+    assert.equal(new URL(arrival.headers.Location).origin, address, url);
+    assert.equal((await visit(open(), { url, method: 'OPTIONS' })).status, 403, url);
+  }
+});
+
 test('while the room is out of order, keys at hand stay in force, and nobody is sent there for want of any', async () => {
   const door = open();
   const cookie = `${COOKIE}=${await sign()}`;
