@@ -67,6 +67,7 @@ func (l *leader) step(ctx context.Context) (outcome, error) {
 	}
 	l.sight.see(st, l.Monotonic())
 	if st.Owner != l.owner && st.Owner != "" && !l.stale(st.Fence) {
+		l.sight.blind = false // what this one could not seal, the leader can
 		// An invocation that came for one step stays until it knows that the leader is alive.
 		return l.watchOther(st), nil
 	}

@@ -398,6 +398,58 @@ func TestPointerStall(t *testing.T) {
 	}
 }
 
+// rebuff is a store that takes no states while refuses says so.
+type rebuff struct {
+	*table
+	refuses func() bool
+}
+
+func (r rebuff) Save(ctx context.Context, next room.State, held room.Fence) error {
+	if r.refuses() {
+		return errDown
+	}
+	return r.table.Save(ctx, next, held)
+}
+
+func (r rebuff) SaveWithPacing(ctx context.Context, next room.State, p room.Pacing, held room.Fence) error {
+	if r.refuses() {
+		return errDown
+	}
+	return r.table.SaveWithPacing(ctx, next, p, held)
+}
+
+// Whoever could not seal, lost the lease over it and leads again later has not been blind since: the
+// one in between has sealed. It depends on the credit of that moment whether the first step already
+// moves the pointer.
+func TestStandbyIsNotBlind(t *testing.T) {
+	for late := range 6 {
+		play(t, func(t *testing.T, s *sale) {
+			first, other := s.environment(), s.environment()
+			first.Store = rebuff{s.table, func() bool { return s.elapsed() > 20*time.Second && s.elapsed() < 40*time.Second }}
+			s.documents.setFail(func(_ context.Context, path string) error {
+				if strings.HasPrefix(path, "seals/") && s.elapsed() > 18*time.Second && s.elapsed() < 30*time.Second {
+					return errDown
+				}
+				return nil
+			})
+			s.fill(first, "10", 1) // a place in six seconds
+			s.until(18*time.Second + half)
+			leads := s.invoke(other)
+			s.join(1)
+			s.until(2*time.Minute + time.Duration(late)*time.Second)
+			leads.cancel() // it hands over
+			s.join(5)
+			s.until(2*time.Minute + 15*time.Second + half)
+			if n := len(s.values(other, names.MetricPointer)); n < 60 {
+				t.Fatalf("the other has led for %d steps", n)
+			}
+			if stall := s.highest(first, names.MetricPointerStall, 2*time.Minute, 3*time.Minute); stall > 1 {
+				t.Errorf("the pointer stalled for %v s", stall)
+			}
+		})
+	}
+}
+
 func TestAdmissionShare(t *testing.T) {
 	for _, test := range []struct {
 		name   string
