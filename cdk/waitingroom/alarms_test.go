@@ -53,11 +53,6 @@ func called(t *testing.T, value any) string {
 			return "log of " + name
 		}
 	}
-	for _, api := range resourcesOf("AWS::ApiGateway::RestApi") {
-		if text(t, value) == text(t, api.Properties["Name"]) {
-			return "the API"
-		}
-	}
 	return fmt.Sprint(value)
 }
 
@@ -116,7 +111,7 @@ func wantedAlarms() map[string]wantedAlarm {
 	ofFunction := func(function, metric string) string {
 		return fmt.Sprintf("Sum of AWS/Lambda/%s{FunctionName=%s}", metric, function)
 	}
-	ofAPI := func(metric string) string { return "Sum of AWS/ApiGateway/" + metric + "{ApiName=the API Stage=room}" }
+	ofAPI := func(metric string) string { return "Sum of AWS/ApiGateway/" + metric + "{ApiName=this room Stage=room}" }
 	const atLeast, above, below = "GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "LessThanThreshold"
 	return map[string]wantedAlarm{
 		"no-leader":             {own("Maximum", names.MetricLeaderGap), atLeast, 15, "1 of 1, notBreaching", "no-leader"},

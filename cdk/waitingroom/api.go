@@ -91,7 +91,8 @@ func bodies() map[string]*awsapigateway.JsonSchema {
 
 func (r *Room) addAPI() {
 	r.API = awsapigateway.NewRestApi(r.Construct, jsii.String("API"), &awsapigateway.RestApiProps{
-		RestApiName:      jsii.String("waiting-room"),
+		// Metrics know an API by its name alone, so two rooms of a region need two.
+		RestApiName:      &r.Name,
 		EndpointTypes:    &[]awsapigateway.EndpointType{awsapigateway.EndpointType_REGIONAL},
 		ApiKeySourceType: awsapigateway.ApiKeySourceType_HEADER,
 		CloudWatchRole:   jsii.Bool(false),

@@ -26,7 +26,8 @@ const explanation = `**How to read this.** The first row is the sale as your vis
 // event here, and not for many (aws.amazon.com/cloudwatch/pricing).
 func (r *Room) addDashboard() {
 	awscloudwatch.NewDashboard(r.Construct, jsii.String("Dashboard"), &awscloudwatch.DashboardProps{
-		DashboardName:   &r.Name,
+		// Dashboards are the account's: in another region the same stack would write over this one.
+		DashboardName:   jsii.Sprintf("%s-%s", r.Name, *awscdk.Stack_Of(r.Construct).Region()),
 		DefaultInterval: awscdk.Duration_Hours(jsii.Number(3)),
 		PeriodOverride:  awscloudwatch.PeriodOverride_INHERIT,
 		Widgets: &[]*[]awscloudwatch.IWidget{

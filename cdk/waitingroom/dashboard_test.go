@@ -45,8 +45,8 @@ func dashboard(t *testing.T) []widget {
 	}
 	var body struct{ Widgets []widget }
 	for id, part := range found {
-		if part.Properties["DashboardName"] != roomName(t) {
-			t.Errorf("%s is called %v, want as the room", id, part.Properties["DashboardName"])
+		if got, want := text(t, part.Properties["DashboardName"]), `{"Fn::Join":["",["`+roomName(t)+`-",{"Ref":"AWS::Region"}]]}`; got != want {
+			t.Errorf("%s is called %s, want %s", id, got, want)
 		}
 		if err := json.Unmarshal([]byte(joined(t, part.Properties["DashboardBody"])), &body); err != nil {
 			t.Fatalf("%s is no JSON: %v", id, err)

@@ -33,7 +33,8 @@ const (
 var uncachedErrors = []float64{400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504}
 
 func (r *Room) addDistribution() {
-	pageOrigin, documentsOrigin := r.bucketOrigin(r.Page), r.bucketOrigin(r.Documents)
+	access := r.bucketAccess()
+	pageOrigin, documentsOrigin := bucketOrigin(r.Page, access), bucketOrigin(r.Documents, access)
 	pageCache := r.cachePolicy("PageCache", ttl{min: 1, standard: 60, max: 86400}, true)
 	pageHeaders, documentHeaders := r.headersPolicy("PageHeaders", pageSecurity()), r.headersPolicy("DocumentHeaders", documentSecurity())
 	document := func(cache awscloudfront.CachePolicy) *awscloudfront.BehaviorOptions {
@@ -92,12 +93,27 @@ func (r *Room) addRecords() {
 	awsroute53.NewAaaaRecord(r.Construct, jsii.String("AAAA"), &awsroute53.AaaaRecordProps{Zone: zone, RecordName: name, Target: target})
 }
 
+// longestRegion leaves room for the longest names of regions, such as ap-northeast-1.
+const longestRegion = 16
+
+// bucketAccess has CloudFront sign what it asks of the buckets. Its name is the account's and has 64
+// characters at most, so the same stack in two regions needs two.
+func (r *Room) bucketAccess() awscloudfront.S3OriginAccessControl {
+	name := awscdk.Names_UniqueResourceName(r.Construct, &awscdk.UniqueResourceNameOptions{
+		MaxLength: jsii.Number(64 - len("-") - longestRegion),
+	})
+	return awscloudfront.NewS3OriginAccessControl(r.Construct, jsii.String("BucketAccess"), &awscloudfront.S3OriginAccessControlProps{
+		OriginAccessControlName: jsii.Sprintf("%s-%s", *name, *awscdk.Stack_Of(r.Construct).Region()),
+	})
+}
+
 // bucketOrigin may list, because S3 answers 403 for a missing key to whoever may not, and a page
 // could not tell an unknown event from a refusal. Only a request for the empty key lists a bucket:
 // the default root object and the CloudFront Function never let one through.
-func (r *Room) bucketOrigin(bucket awss3.Bucket) awscloudfront.IOrigin {
+func bucketOrigin(bucket awss3.Bucket, access awscloudfront.S3OriginAccessControl) awscloudfront.IOrigin {
 	return awscloudfrontorigins.S3BucketOrigin_WithOriginAccessControl(bucket, &awscloudfrontorigins.S3BucketOriginWithOACProps{
-		OriginAccessLevels: &[]awscloudfront.AccessLevel{awscloudfront.AccessLevel_READ, awscloudfront.AccessLevel_LIST},
+		OriginAccessControl: access,
+		OriginAccessLevels:  &[]awscloudfront.AccessLevel{awscloudfront.AccessLevel_READ, awscloudfront.AccessLevel_LIST},
 	})
 }
 

@@ -11,6 +11,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudfront"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
 	"waitingroom/shared/names"
 )
 
@@ -316,12 +321,41 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// Policies' names are the account's: the same stack in two regions needs two.
-func TestHeaderPoliciesAreTheRegions(t *testing.T) {
-	for id, policy := range every(t, "AWS::CloudFront::ResponseHeadersPolicy", 3) {
-		if name := policy.Properties["ResponseHeadersPolicyConfig"].(map[string]any)["Name"]; !slices.Contains(references(name), "AWS::Region") {
-			t.Errorf("%s is called %v in every region", id, name)
+// Some names are the account's: the same stack in two regions needs two of each.
+func TestNamesOfTheAccountTellTheRegion(t *testing.T) {
+	named := func(config string) func(resource) any {
+		return func(part resource) any { return part.Properties[config].(map[string]any)["Name"] }
+	}
+	for _, test := range []struct {
+		kind  string
+		count int
+		name  func(resource) any
+	}{
+		{"AWS::CloudFront::ResponseHeadersPolicy", 3, named("ResponseHeadersPolicyConfig")},
+		{"AWS::CloudFront::CachePolicy", 4, named("CachePolicyConfig")},
+		{"AWS::CloudFront::OriginAccessControl", 1, named("OriginAccessControlConfig")},
+		{"AWS::CloudFront::Function", 1, func(part resource) any { return part.Properties["Name"] }},
+		{"AWS::CloudWatch::Dashboard", 1, func(part resource) any { return part.Properties["DashboardName"] }},
+	} {
+		for id, part := range every(t, test.kind, test.count) {
+			if name := test.name(part); !slices.Contains(references(name), "AWS::Region") {
+				t.Errorf("%s is called %v in every region", id, name)
+			}
 		}
+	}
+}
+
+// With the longest name that CloudFront takes, in the region with the longest name.
+func TestBucketAccessHasAShortName(t *testing.T) {
+	app := awscdk.NewApp(nil)
+	stack := awscdk.NewStack(app, jsii.String(strings.Repeat("Long", 20)), &awscdk.StackProps{
+		Env: &awscdk.Environment{Region: jsii.String("ap-northeast-1")},
+	})
+	room := &Room{Construct: constructs.NewConstruct(stack, jsii.String("Room"))}
+	access := stack.Resolve(room.bucketAccess().Node().DefaultChild().(awscloudfront.CfnOriginAccessControl).OriginAccessControlConfig())
+	name := access.(map[string]any)["name"].(string)
+	if !strings.HasSuffix(name, "-ap-northeast-1") || len(name) > 64 {
+		t.Errorf("%d characters: %s", len(name), name)
 	}
 }
 
