@@ -13,6 +13,7 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudfront"
+	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
 	"waitingroom/shared/gate"
@@ -63,7 +64,7 @@ func TestKeyIsWrittenAtDeployment(t *testing.T) {
 	store, _ := only(t, synthesised.shop, "AWS::CloudFront::KeyValueStore")
 	writer, _ := only(t, synthesised.shop, "AWS::Lambda::Function")
 	want := `{"KeyValueStoreArn":{"Fn::GetAtt":["` + store + `","Arn"]},"SecretArn":"` + secret + `",` +
-		`"ServiceToken":{"Fn::GetAtt":["` + writer + `","Arn"]},` +
+		`"ServiceTimeout":"300","ServiceToken":{"Fn::GetAtt":["` + writer + `","Arn"]},` +
 		`"Values":{"enforce-from":"2026-11-21T10:00:00+01:00","event":"demo","open-until":"2026-11-20T00:00:00Z","paths":"/checkout /api/orders"}}`
 	if got := text(t, key.Properties); got != want {
 		t.Errorf("properties\n%s, want\n%s", got, want)
@@ -71,6 +72,23 @@ func TestKeyIsWrittenAtDeployment(t *testing.T) {
 	_, plain := only(t, synthesised.plain, "Custom::EdgeGateKey")
 	if got := text(t, plain.Properties["Values"]); got != `{"event":"demo"}` {
 		t.Errorf("what was left out is written: %s", got)
+	}
+}
+
+// A store's name is the account's: the same shop in two regions needs two.
+func TestStoreTellsTheRegion(t *testing.T) {
+	_, plain := only(t, synthesised.plain, "AWS::CloudFront::KeyValueStore")
+	if got := text(t, plain.Properties["Name"]); !strings.HasSuffix(got, `-",{"Ref":"AWS::Region"}]]}`) {
+		t.Errorf("the store is called %s in every region", got)
+	}
+	stack := awscdk.NewStack(awscdk.NewApp(nil), jsii.String(strings.Repeat("Long", 20)), &awscdk.StackProps{
+		Env: &awscdk.Environment{Region: jsii.String("ap-northeast-1")},
+	})
+	gate := &Gate{Construct: constructs.NewConstruct(stack, jsii.String("Gate"))}
+	gate.addStore("demo")
+	name := fmt.Sprint(stack.Resolve(gate.Store.Node().DefaultChild().(awscloudfront.CfnKeyValueStore).Name()))
+	if !strings.HasSuffix(name, "-ap-northeast-1") || len(name) > 64 {
+		t.Errorf("%d characters: %s", len(name), name)
 	}
 }
 
@@ -196,6 +214,9 @@ func TestWrongPropsAreNamed(t *testing.T) {
 		{"shop with a user", func(p *Props) { p.Audience = "https://me@shop.example.com" }, []string{"Audience cannot be"}},
 		{"event in upper case", func(p *Props) { p.Event = "Demo" }, []string{"Event cannot be"}},
 		{"reserved event", func(p *Props) { p.Event = "status" }, []string{"Event cannot be"}},
+		{"room in capitals, which no pass has", func(p *Props) { p.Room = "https://Queue.example.com" }, []string{"Room cannot be"}},
+		{"room with the default port", func(p *Props) { p.Room = "https://queue.example.com:443" }, []string{"Room cannot be"}},
+		{"room with another port and a path", func(p *Props) { p.Room = "https://queue.example.com:8443/room" }, nil},
 		{"path without slash", func(p *Props) { p.Paths = []string{"/a", "checkout"} }, []string{`Paths cannot hold "checkout"`}},
 		{"path with a star", func(p *Props) { p.Paths = []string{"/checkout/*"} }, []string{"Paths cannot hold"}},
 		{"path with a space", func(p *Props) { p.Paths = []string{"/a /b"} }, []string{"Paths cannot hold"}},

@@ -47,7 +47,7 @@ func (p Props) withDefaults() Props {
 func (p Props) check() error {
 	return errors.Join(
 		p.checkFunctions(),
-		checkKnown("Room", p.Room, isAddress, "give the room's own address, such as https://queue.example.com"),
+		checkKnown("Room", p.Room, isAddress, "give the room's own address in lower case, such as https://queue.example.com"),
 		checkKnown("Secret", p.Secret, secretARN.MatchString, "give the ARN of the room's secret, an output of its stack"),
 		checkKnown("Audience", p.Audience, isOrigin, "give the shop's address as visitors see it, such as https://shop.example.com"),
 		p.checkEvent(),
@@ -116,11 +116,12 @@ func (p Props) values() map[string]string {
 	return values
 }
 
-// isAddress tells whether a room may live there. Its path may not end in a slash.
+// isAddress tells whether a room may live there and writes it into its passes like that: in lower
+// case, without the default port. A path may not end in a slash.
 func isAddress(address string) bool {
-	u, err := url.Parse(address)
-	return err == nil && u.Scheme == "https" && u.Hostname() != "" && u.User == nil &&
-		!strings.ContainsAny(address, "?#") && !strings.HasSuffix(address, "/")
+	origin, ok := originOf(address)
+	path, written := strings.CutPrefix(address, origin)
+	return ok && written && (path == "" || strings.HasPrefix(path, "/") && !strings.HasSuffix(path, "/"))
 }
 
 func isOrigin(address string) bool {
