@@ -188,9 +188,9 @@ func (g *Gate) arrive(w http.ResponseWriter, r *http.Request, next http.Handler,
 	visitor, err := g.check(r.Context(), token)
 	fresh := err == nil
 	held, heldErr := g.held(r)
-	if !fresh && heldErr == nil {
-		// An old link, opened again by someone who is in the shop already.
-		visitor, err = held, nil
+	if heldErr == nil && (!fresh || held.Expires.After(visitor.Expires)) {
+		// An old link, opened again by someone who is in the shop already, shortens no visit.
+		visitor, err, fresh = held, nil, false
 	}
 	if fresh {
 		g.setCookie(w, token, visitor)
@@ -215,13 +215,25 @@ func (g *Gate) enter(w http.ResponseWriter, r *http.Request, next http.Handler, 
 	next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), contextKey{}, v)))
 }
 
-// held returns the visitor of the request's cookie.
+// maxCookies is how many cookies of the gate's name are looked at. A browser sends one of its own,
+// and others only if a sibling host could set them.
+const maxCookies = 4
+
+// held returns the visitor of the first of the request's cookies that is a good pass.
 func (g *Gate) held(r *http.Request) (Visitor, error) {
-	cookie, err := r.Cookie(g.cookie)
-	if err != nil {
-		return Visitor{}, errNoPass
+	cookies := r.CookiesNamed(g.cookie)
+	refused := errNoPass
+	for _, cookie := range cookies[:min(len(cookies), maxCookies)] {
+		visitor, err := g.check(r.Context(), cookie.Value)
+		if err == nil {
+			return visitor, nil
+		}
+		// One that may be good keeps the visitor here.
+		if !errors.Is(refused, errUnchecked) {
+			refused = err
+		}
 	}
-	return g.check(r.Context(), cookie.Value)
+	return Visitor{}, refused
 }
 
 func (g *Gate) setCookie(w http.ResponseWriter, token string, v Visitor) {

@@ -454,6 +454,27 @@ func TestAGoodPassInTheAddressReplacesTheCookie(t *testing.T) {
 	}
 }
 
+func TestAPassThatEndsSoonerShortensNoVisit(t *testing.T) {
+	f := newFixture(t)
+	sooner := f.sign(key(), func(c *pass.Claims) { c.Expiry, c.ID = c.Expiry.Add(-time.Minute), "pass-2" })
+	w := f.browse(withPass("/checkout", sooner), f.cookie(f.sign(key())))
+	if w.Code != http.StatusSeeOther || w.Header().Get("Location") != shop+"/checkout" || w.Header().Get("Set-Cookie") != "" {
+		t.Errorf("answer is %d %v", w.Code, w.Header())
+	}
+	w = f.browse(withPass("/checkout", f.sign(key())), f.cookie(sooner))
+	if w.Header().Get("Set-Cookie") == "" {
+		t.Error("a pass that ends later is not kept")
+	}
+}
+
+func TestABadCookieDoesNotHideAGoodOne(t *testing.T) {
+	f := newFixture(t)
+	bad, good := f.cookie("old"), f.cookie(f.sign(key()))
+	f.wantEntry(f.browse("/checkout", bad, good), "visitor-1")
+	f.wantEntry(f.browse("/checkout", good, bad), "visitor-1")
+	f.wantRoom(f.browse("/checkout", bad, bad, bad, bad, good))
+}
+
 func TestAFormKeepsItsBody(t *testing.T) {
 	f := newFixture(t)
 	token := f.sign(key())
