@@ -111,7 +111,9 @@ func wantedAlarms() map[string]wantedAlarm {
 	ofFunction := func(function, metric string) string {
 		return fmt.Sprintf("Sum of AWS/Lambda/%s{FunctionName=%s}", metric, function)
 	}
-	ofAPI := func(metric string) string { return "Sum of AWS/ApiGateway/" + metric + "{ApiName=this room Stage=room}" }
+	ofAPI := func(metric string) string {
+		return "Sum of AWS/ApiGateway/" + metric + "{ApiName=this room Stage=room}"
+	}
 	const atLeast, above, below = "GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "LessThanThreshold"
 	return map[string]wantedAlarm{
 		"no-leader":             {own("Maximum", names.MetricLeaderGap), atLeast, 15, "1 of 1, notBreaching", "no-leader"},

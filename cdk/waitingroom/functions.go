@@ -18,9 +18,11 @@ import (
 
 // answerTimeout is how long a function may take to answer a visitor, in seconds. tickTimeout leaves
 // a run of tick, which lives 180 s, the time to finish its last step and hand the lease over.
+// makeTimeout leaves passkey the time until its new role may do what it was just allowed to do.
 const (
 	answerTimeout = 10
 	tickTimeout   = 210
+	makeTimeout   = 90
 )
 
 // How often and for how many seconds a change of a parameter is brought to settings again.
@@ -72,6 +74,8 @@ func (r *Room) newFunction(name string) awslambda.Function {
 		CurrentVersionOptions: &awslambda.VersionOptions{RemovalPolicy: awscdk.RemovalPolicy_DESTROY},
 	}
 	switch name {
+	case names.FunctionPassKey:
+		props.Timeout = awscdk.Duration_Seconds(jsii.Number(makeTimeout))
 	case names.FunctionTick:
 		// A minute's start that could not run is worthless in the next: retried, starts pile up.
 		props.Timeout = awscdk.Duration_Seconds(jsii.Number(tickTimeout))

@@ -124,7 +124,10 @@ func TestKeysAreMadeAtDeployment(t *testing.T) {
 // The key is made by its function, in the secret that admit signs with.
 func TestPassKeyIsMade(t *testing.T) {
 	made := synthesised.named.one(t, "Custom::PassKey")
-	maker, _ := synthesised.named.function(t, names.FunctionPassKey)
+	maker, function := synthesised.named.function(t, names.FunctionPassKey)
+	if function.Properties["Timeout"] != 90.0 || made.Properties["ServiceTimeout"] != "300" {
+		t.Errorf("it may take %v s, and CloudFormation waits for %v s", function.Properties["Timeout"], made.Properties["ServiceTimeout"])
+	}
 	if got := references(made.Properties["ServiceToken"]); !slices.Equal(got, []string{maker}) {
 		t.Errorf("the key is made by %q", got)
 	}

@@ -13,11 +13,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"waitingroom/lambdas/edgekey"
+	"waitingroom/shared/deployment/customresource"
 	"waitingroom/shared/deployment/secret"
 )
 
 func main() {
-	cfg, err := config.LoadDefaultConfig(context.Background())
+	cfg, err := config.LoadDefaultConfig(context.Background(), config.WithRetryer(customresource.Retryer))
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -12,11 +12,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"waitingroom/lambdas/passkey"
+	"waitingroom/shared/deployment/customresource"
 	"waitingroom/shared/deployment/rsakey"
 )
 
 func main() {
-	cfg, err := config.LoadDefaultConfig(context.Background())
+	cfg, err := config.LoadDefaultConfig(context.Background(), config.WithRetryer(customresource.Retryer))
 	if err != nil {
 		log.Fatal(err)
 	}

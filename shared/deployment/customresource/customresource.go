@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/cfn"
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 )
 
 // reserve is what is left of a function's time when its work is given up, to answer with the reason.
@@ -65,6 +67,24 @@ func withoutAddress(err error) error {
 		err = failed.Err
 	}
 	return fmt.Errorf("answer CloudFormation: %w", err)
+}
+
+// A call that is refused is repeated for 40 seconds.
+const (
+	attempts = 9
+	pause    = 5 * time.Second
+)
+
+// Retryer is for the clients that these functions call other services with. It also repeats what is denied: a function is called
+// seconds after its role was given its policy, which IAM may not have brought everywhere by then
+// (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html), and a first deployment that
+// fails is taken back as a whole. A denial that lasts is returned.
+func Retryer() aws.Retryer {
+	standard := retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts = attempts
+		o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return pause, nil })
+	})
+	return retry.AddWithErrorCodes(standard, "AccessDeniedException")
 }
 
 // Property returns a property that is text and not empty. The error names it.

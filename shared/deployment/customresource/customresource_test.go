@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/cfn"
+	"github.com/aws/smithy-go"
 
 	"waitingroom/shared/deployment/customresource"
 )
@@ -135,6 +136,29 @@ func TestTheAddressIsNotTold(t *testing.T) {
 		if err == nil || strings.Contains(out+err.Error(), "abc123") {
 			t.Errorf("%s: %q, %v", name, out, err)
 		}
+	}
+}
+
+func TestWhatIsDeniedIsTriedAgain(t *testing.T) {
+	for code, want := range map[string]bool{"AccessDeniedException": true, "ThrottlingException": true, "ResourceNotFoundException": false} {
+		if got := customresource.Retryer().IsErrorRetryable(&smithy.GenericAPIError{Code: code}); got != want {
+			t.Errorf("%s is tried again: %v", code, got)
+		}
+	}
+}
+
+// A function that ran out of its time could not tell what was denied. CloudFormation's functions have 90 s.
+func TestADenialThatLastsIsTold(t *testing.T) {
+	retryer, waited := customresource.Retryer(), time.Duration(0)
+	for attempt := 1; attempt < retryer.MaxAttempts(); attempt++ {
+		delay, err := retryer.RetryDelay(attempt, &smithy.GenericAPIError{Code: "AccessDeniedException"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		waited += delay
+	}
+	if waited != 40*time.Second {
+		t.Errorf("%v are waited", waited)
 	}
 }
 
