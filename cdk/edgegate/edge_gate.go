@@ -40,6 +40,9 @@ const (
 	longestValue = 1024
 )
 
+// longestRegion leaves room for the longest names of regions, such as ap-northeast-1.
+const longestRegion = 16
+
 // keyTimeout is for edgekey, in seconds: it tries for two minutes to write to a new store.
 const keyTimeout = 180
 
@@ -107,13 +110,23 @@ func NewEdgeGate(scope constructs.Construct, id string, props Props) (*Gate, err
 		return nil, err
 	}
 	gate := &Gate{Construct: constructs.NewConstruct(scope, &id)}
-	gate.Store = awscloudfront.NewKeyValueStore(gate.Construct, jsii.String("Store"), &awscloudfront.KeyValueStoreProps{
-		Comment: jsii.Sprintf("edge gate of the waiting room for %s", props.Event),
-	})
+	gate.addStore(props.Event)
 	gate.addKeyWriter(props)
 	gate.addKey(props)
 	gate.addFunction(code)
 	return gate, nil
+}
+
+// addStore makes the store. Its name is the account's and has 64 characters at most, so the same
+// stack in two regions needs two.
+func (g *Gate) addStore(event string) {
+	name := awscdk.Names_UniqueResourceName(g.Construct, &awscdk.UniqueResourceNameOptions{
+		MaxLength: jsii.Number(64 - len("-") - longestRegion),
+	})
+	g.Store = awscloudfront.NewKeyValueStore(g.Construct, jsii.String("Store"), &awscloudfront.KeyValueStoreProps{
+		KeyValueStoreName: jsii.Sprintf("%s-%s", *name, *awscdk.Stack_Of(g.Construct).Region()),
+		Comment:           jsii.Sprintf("edge gate of the waiting room for %s", event),
+	})
 }
 
 // addKeyWriter lets edgekey read one secret, write to one store and to its own log.
@@ -154,6 +167,8 @@ func (g *Gate) addKey(props Props) {
 	g.Key = awscdk.NewCustomResource(g.Construct, jsii.String("Key"), &awscdk.CustomResourceProps{
 		ServiceToken: g.KeyWriter.FunctionArn(),
 		ResourceType: jsii.String("Custom::EdgeGateKey"),
+		// A function that fails to answer holds the deployment up for this long, and not for an hour.
+		ServiceTimeout: awscdk.Duration_Minutes(jsii.Number(5)),
 		Properties: &map[string]interface{}{
 			"SecretArn":        props.Secret,
 			"KeyValueStoreArn": *g.Store.KeyValueStoreArn(),
