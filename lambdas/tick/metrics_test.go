@@ -460,8 +460,8 @@ func TestAdmissionShare(t *testing.T) {
 	}{
 		{"half of the rate comes", "600", 6_000, 5, 50},
 		{"all of it", "600", 6_000, 10, 100},
-		{"a small shop", "60", 1_000, 1, 100},
-		{"too few to tell", "59", 1_000, 1, 0},
+		{"a small shop", "120", 1_000, 2, 100},
+		{"too few to tell", "99", 1_000, 2, 0},
 		{"nobody waits", "600", 100, 5, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
