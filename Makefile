@@ -56,7 +56,7 @@ run:
 	go run ./local $(ARGS)
 
 deploy: node_modules
-	npx cdk deploy $(ARGS)
+	npx cdk deploy --all $(ARGS)
 
 # npm writes the inner lock file last, so an install that was broken off is repeated.
 node_modules: node_modules/.package-lock.json
