@@ -43,15 +43,6 @@ func table(t *testing.T, document string, header ...string) [][]string {
 	return rows
 }
 
-func quotasAndCosts(t *testing.T) string {
-	t.Helper()
-	text, err := os.ReadFile("quotas-and-costs.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
 func number(t *testing.T, cell string) float64 {
 	t.Helper()
 	n, err := strconv.ParseFloat(strings.ReplaceAll(strings.Trim(cell, "*"), ",", ""), 64)
@@ -64,7 +55,7 @@ func number(t *testing.T, cell string) float64 {
 // The table of peaks has to be what its own inputs and the formulas below it give. Figures are
 // rounded up: they are what a quota has to cover.
 func TestPeaksFollowFromTheFormulas(t *testing.T) {
-	rows := table(t, quotasAndCosts(t), "peak", "10,000", "300,000", "3,000,000 in a minute", "3,000,000 in ten")
+	rows := table(t, contents(t, "quotas-and-costs.md"), "peak", "10,000", "300,000", "3,000,000 in a minute", "3,000,000 in ten")
 	if len(rows) != 12 {
 		t.Fatalf("the table has %d rows, and the test knows 12", len(rows))
 	}
@@ -92,7 +83,7 @@ func TestPeaksFollowFromTheFormulas(t *testing.T) {
 
 // Every line of a cost table is its amount times its price, and the sum is that of the lines.
 func TestCostsAddUp(t *testing.T) {
-	document := quotasAndCosts(t)
+	document := contents(t, "quotas-and-costs.md")
 	for _, from := range []string{"### Idle, a month\n", "### One sale for 1,000,000 visitors\n"} {
 		_, section, found := strings.Cut(document, from)
 		if !found {
@@ -148,7 +139,7 @@ func TestPollsAreThePages(t *testing.T) {
 	if files := len(assets) + 1; files != pageFiles {
 		t.Errorf("the page and its assets are %d files, the tables suppose %d", files, pageFiles)
 	}
-	if !strings.Contains(quotasAndCosts(t), fmt.Sprintf("V / %v + %d V / T", fastestPoll, pageFiles)) {
+	if !strings.Contains(contents(t, "quotas-and-costs.md"), fmt.Sprintf("V / %v + %d V / T", fastestPoll, pageFiles)) {
 		t.Error("the formula for CloudFront has other figures than the test")
 	}
 }

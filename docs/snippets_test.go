@@ -118,21 +118,12 @@ func sources(t *testing.T) map[string]string {
 	return found
 }
 
-func connectAShop(t *testing.T) string {
-	t.Helper()
-	text, err := os.ReadFile("connect-a-shop.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
 var languages = map[string]string{".go": "go", ".mjs": "js", ".py": "python"}
 
 func TestSnippetsAreTheTestedCode(t *testing.T) {
 	tested := sources(t)
 	shown := map[string]bool{}
-	for _, block := range blocksOf(t, connectAShop(t)) {
+	for _, block := range blocksOf(t, contents(t, "connect-a-shop.md")) {
 		if block.language == "sh" && (block.marker == "" || strings.HasPrefix(block.marker, "run: ")) {
 			continue
 		}
@@ -179,7 +170,7 @@ func TestMarkers(t *testing.T) {
 // run gives the commands of the block that is marked with "run: name".
 func run(t *testing.T, name string) string {
 	t.Helper()
-	for _, block := range blocksOf(t, connectAShop(t)) {
+	for _, block := range blocksOf(t, contents(t, "connect-a-shop.md")) {
 		if block.marker == "run: "+name {
 			return block.text
 		}
@@ -227,7 +218,7 @@ var (
 func TestCommandsSetWhatIsRead(t *testing.T) {
 	keys := []string{names.EdgeEvent, names.EdgePaths, names.EdgeEnforceFrom, names.EdgeOpenUntil}
 	found := map[string]bool{}
-	for _, match := range switched.FindAllStringSubmatch(connectAShop(t), -1) {
+	for _, match := range switched.FindAllStringSubmatch(contents(t, "connect-a-shop.md"), -1) {
 		key, value := match[1], match[2]
 		found[key] = true
 		if !slices.Contains(keys, key) {
@@ -244,7 +235,7 @@ func TestCommandsSetWhatIsRead(t *testing.T) {
 			t.Errorf("how to set %s is missing", key)
 		}
 	}
-	parameters := parameter.FindAllStringSubmatch(connectAShop(t), -1)
+	parameters := parameter.FindAllStringSubmatch(contents(t, "connect-a-shop.md"), -1)
 	if len(parameters) == 0 {
 		t.Error("no parameter is set")
 	}
