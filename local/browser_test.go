@@ -159,7 +159,7 @@ type tab struct {
 func openTab(ctx context.Context, t *testing.T, chromium string) *tab {
 	t.Helper()
 	options := []chromedp.ExecAllocatorOption{
-		chromedp.ExecPath(chromium), chromedp.UserDataDir(t.TempDir()),
+		chromedp.ExecPath(chromium), chromedp.UserDataDir(profile(t)),
 		chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck, chromedp.NoSandbox, chromedp.Headless, chromedp.DisableGPU,
 		chromedp.WindowSize(1280, 800),
 	}
@@ -172,6 +172,27 @@ func openTab(ctx context.Context, t *testing.T, chromium string) *tab {
 	browser, stop := chromedp.NewExecAllocator(ctx, options...)
 	t.Cleanup(stop)
 	return newTab(browser, t)
+}
+
+// profile is a folder for a browser. The browser's helper processes outlive it by a moment and may
+// write while the folder is being removed, so it is removed until nothing is left.
+func profile(t *testing.T) string {
+	t.Helper()
+	folder, err := os.MkdirTemp("", "profile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for end := time.Now().Add(10 * time.Second); ; {
+			if err := os.RemoveAll(folder); err == nil {
+				return
+			} else if time.Now().After(end) {
+				t.Errorf("the browser's profile stays behind: %v", err)
+				return
+			}
+		}
+	})
+	return folder
 }
 
 func (b *tab) another() *tab { return newTab(b.ctx, b.t) }
