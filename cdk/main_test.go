@@ -79,9 +79,10 @@ func TestReadOptions(t *testing.T) {
 		},
 		"the rest": {
 			map[string]string{"alarm-address": "team@example.com", "log-retention-days": "7", "pass-key": "secret",
-				"shards": "128", "origin-key": "2", "removal": "destroy"},
+				"shards": "128", "origin-key": "2", "removal": "destroy", "runbook": "https://wiki.example.com/runbook.md"},
 			with(func(o *options) {
 				o.props.AlarmAddress, o.props.LogRetention = "team@example.com", awslogs.RetentionDays_ONE_WEEK
+				o.props.Runbook = "https://wiki.example.com/runbook.md"
 				o.props.PassKey, o.props.Shards, o.props.OriginKey, o.props.Removal = waitingroom.PassKeySecret, 128, "2", "DESTROY"
 			}), nil,
 		},

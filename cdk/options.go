@@ -36,6 +36,7 @@ func readOptions(context func(key string) string) (options, error) {
 		Functions:    "dist",
 		Page:         "static",
 		AlarmAddress: context("alarm-address"),
+		Runbook:      context("runbook"),
 		PassKey:      waitingroom.PassKey(context("pass-key")),
 		OriginKey:    context("origin-key"),
 		Removal:      awscdk.RemovalPolicy(strings.ToUpper(context("removal"))),

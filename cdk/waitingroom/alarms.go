@@ -142,7 +142,7 @@ func (r *Room) addAlarms() {
 	for _, a := range r.alarms() {
 		made := awscloudwatch.NewAlarm(r.Construct, jsii.String(a.id()), &awscloudwatch.AlarmProps{
 			AlarmName:          jsii.String(r.Name + "-" + a.name),
-			AlarmDescription:   jsii.String(fmt.Sprintf("%s What to do: docs/runbook.md#%s", a.means, a.entry)),
+			AlarmDescription:   jsii.String(fmt.Sprintf("%s What to do: %s#%s", a.means, r.props.Runbook, a.entry)),
 			Metric:             a.metric,
 			ComparisonOperator: a.compare,
 			Threshold:          &a.threshold,

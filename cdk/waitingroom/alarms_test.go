@@ -173,6 +173,27 @@ func TestAlarms(t *testing.T) {
 	}
 }
 
+// Whoever is woken gets a link to click on, if the team has said where it reads the runbook.
+func TestAlarmsLeadToTheRunbook(t *testing.T) {
+	alarms, linked := 0, 0
+	for id, part := range synthesised.named.Resources {
+		switch part.Type {
+		case "AWS::CloudWatch::Alarm":
+			alarms++
+			if !strings.Contains(fmt.Sprint(part.Properties["AlarmDescription"]), " What to do: https://wiki.example.com/runbook.md#") {
+				t.Errorf("%s does not lead to the runbook: %v", id, part.Properties["AlarmDescription"])
+			}
+		case "AWS::CloudWatch::Dashboard":
+			if strings.Contains(text(t, part.Properties["DashboardBody"]), "[the runbook](https://wiki.example.com/runbook.md)") {
+				linked++
+			}
+		}
+	}
+	if alarms != len(wantedAlarms()) || linked != 1 {
+		t.Errorf("%d alarms and %d dashboards, want %d and 1", alarms, linked, len(wantedAlarms()))
+	}
+}
+
 // The end of an alarm is told too, but for one whose end would be taken for a mended setting.
 func TestAlarmsTellTheTopic(t *testing.T) {
 	topic := ""

@@ -126,20 +126,26 @@ func (r *Room) addOriginKey() {
 }
 
 func (r *Room) addRefusal(refused refusal) {
+	headers := map[string]*string{
+		"Content-Type":  jsii.String("'application/problem+json'"),
+		"Cache-Control": jsii.String("'no-store'"),
+	}
+	if refused.answer.passes() {
+		headers["Retry-After"] = jsii.String("'2'")
+	}
 	options := &awsapigateway.GatewayResponseOptions{
-		Type: refused.kind,
-		ResponseHeaders: &map[string]*string{
-			"Content-Type":  jsii.String("'application/problem+json'"),
-			"Cache-Control": jsii.String("'no-store'"),
-			"Retry-After":   jsii.String("'2'"),
-		},
-		Templates: &map[string]*string{"application/json": jsii.String(refused.answer.document())},
+		Type:            refused.kind,
+		ResponseHeaders: &headers,
+		Templates:       &map[string]*string{"application/json": jsii.String(refused.answer.document())},
 	}
 	if status := refused.answer.Status; status != 0 {
 		options.StatusCode = jsii.Sprintf("%d", status)
 	}
 	r.API.AddGatewayResponse(jsii.String(refused.id), options)
 }
+
+// passes is for a problem that goes away by itself: the same request may be sent again.
+func (p problem) passes() bool { return p.Status == busy.Status || p.Status >= internal.Status }
 
 // document is the problem as JSON, in which angle brackets stay readable.
 func (p problem) document() string {

@@ -15,9 +15,10 @@ import (
 // row is the width of the dashboard in CloudWatch's units.
 const row = 24
 
-// explanation is for a promoter who has never seen the dashboard. %s is the stack's region.
+// explanation is for a promoter who has never seen the dashboard. It wants the stack's region and
+// the runbook.
 const explanation = `**How to read this.** The first row is the sale as your visitors see it: how many wait, how many were let in during the time shown, and how many a minute beside the rate that you set; each event has its own number and line, and all are up to two minutes old. ` +
-	`If the alarms are quiet, the room does what you set; if one is red, your team finds what to do in docs/runbook.md, and visitors keep their places whatever it is. ` +
+	`If the alarms are quiet, the room does what you set; if one is red, your team finds what to do in %[2]s, and visitors keep their places whatever it is. ` +
 	`To change the rate, pause, or say something to those who wait, change a parameter of the event in [Parameter Store](https://%[1]s.console.aws.amazon.com/systems-manager/parameters?region=%[1]s): it is in force within ten seconds.`
 
 // addDashboard draws what a promoter reads first and what a team reads then. Events are not known
@@ -88,8 +89,12 @@ func (r *Room) addDashboard() {
 }
 
 func (r *Room) explanation() awscloudwatch.IWidget {
+	runbook := r.props.Runbook
+	if runbook != defaultRunbook {
+		runbook = fmt.Sprintf("[the runbook](%s)", runbook)
+	}
 	return awscloudwatch.NewTextWidget(&awscloudwatch.TextWidgetProps{
-		Markdown: jsii.String(fmt.Sprintf(explanation, *awscdk.Stack_Of(r.Construct).Region())),
+		Markdown: jsii.String(fmt.Sprintf(explanation, *awscdk.Stack_Of(r.Construct).Region(), runbook)),
 		Width:    jsii.Number(row), Height: jsii.Number(3),
 	})
 }

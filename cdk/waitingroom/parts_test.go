@@ -556,7 +556,7 @@ func TestRefusalsAreProblems(t *testing.T) {
 	for id, response := range every(t, "AWS::ApiGateway::GatewayResponse", len(refusals())) {
 		headers := response.Properties["ResponseParameters"].(map[string]any)
 		for header, want := range map[string]string{
-			"Content-Type": "'application/problem+json'", "Cache-Control": "'no-store'", "Retry-After": "'2'",
+			"Content-Type": "'application/problem+json'", "Cache-Control": "'no-store'",
 		} {
 			if got := headers["gatewayresponse.header."+header]; got != want {
 				t.Errorf("%s: %s is %v, want %s", id, header, got, want)
@@ -575,6 +575,14 @@ func TestRefusalsAreProblems(t *testing.T) {
 		// What has to be mended is another thing each time.
 		if code != "bad-request" && (answer.Detail != want.Value.Detail || answer.Status != want.Value.Status) {
 			t.Errorf("%s: %+v, want %+v", id, answer, want.Value)
+		}
+		// Only what goes away by itself is to be asked for again.
+		var retry any
+		if answer.Status == 429 || answer.Status == 503 {
+			retry = "'2'"
+		}
+		if got := headers["gatewayresponse.header.Retry-After"]; got != retry {
+			t.Errorf("%s: status %d with Retry-After %v, want %v", id, answer.Status, got, retry)
 		}
 		if status := response.Properties["StatusCode"]; answer.Status != 0 && status != strconv.Itoa(answer.Status) {
 			t.Errorf("%s: answered with %v, says %d", id, status, answer.Status)

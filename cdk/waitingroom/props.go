@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/mail"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -89,6 +90,9 @@ func (p Props) withDefaults() Props {
 	if p.OriginKey == "" {
 		p.OriginKey = "1"
 	}
+	if p.Runbook == "" {
+		p.Runbook = defaultRunbook
+	}
 	return p
 }
 
@@ -106,6 +110,7 @@ func (p Props) check() error {
 		p.checkRemoval(),
 		p.checkPassKey(),
 		p.checkShards(),
+		checkText(p.Runbook, "Runbook", isRunbook, "give the https address of docs/runbook.md where the team reads it"),
 		checkText(p.OriginKey, "OriginKey", keyLabel.MatchString, "give a label of 1 to 32 letters and digits"),
 	)
 }
@@ -184,6 +189,17 @@ func isMailAddress(address string) bool {
 		return false
 	}
 	return isHostName(strings.ToLower(address[strings.LastIndex(address, "@")+1:]))
+}
+
+// defaultRunbook is for a team that knows where its copy of the repository is.
+const defaultRunbook = "docs/runbook.md"
+
+// isRunbook takes an address that is short enough for an alarm's description, and to which an anchor
+// can be added.
+func isRunbook(address string) bool {
+	u, err := url.Parse(address)
+	return address == defaultRunbook ||
+		err == nil && u.Scheme == "https" && u.Host != "" && len(address) <= 500 && !strings.ContainsAny(address, "#() \n")
 }
 
 func (w *WarmThroughput) check() error {

@@ -47,6 +47,7 @@ func TestProps(t *testing.T) {
 		return func(p *Props) { p.Domain = &Domain{name, certificate, zone} }
 	}
 	acl := func(arn string) func(*Props) { return func(p *Props) { p.WebACL = arn } }
+	runbook := func(address string) func(*Props) { return func(p *Props) { p.Runbook = address } }
 	mail := func(address string) func(*Props) { return func(p *Props) { p.AlarmAddress = address } }
 	warm := func(reads, writes int) func(*Props) {
 		return func(p *Props) { p.WarmThroughput = &WarmThroughput{reads, writes} }
@@ -90,6 +91,9 @@ func TestProps(t *testing.T) {
 		"too few writes":        {warm(12000, 3999), []string{"WarmThroughput.Writes cannot be 3999: "}},
 		"empty warm":            {warm(0, 0), []string{"WarmThroughput.Reads cannot be 0: ", "WarmThroughput.Writes cannot be 0: "}},
 		"mail":                  {mail("on-call+queue@shop.example.com"), nil},
+		"runbook over http":     {runbook("http://example.com/runbook.md"), []string{"Runbook "}},
+		"runbook's entry":       {runbook("https://example.com/runbook.md#no-leader"), []string{"Runbook "}},
+		"runbook that is none":  {runbook("the wiki"), []string{"Runbook "}},
 		"no mail":               {mail("team"), []string{"AlarmAddress "}},
 		"display name":          {mail("Team <team@example.com>"), []string{"AlarmAddress "}},
 		"angle brackets":        {mail("<team@example.com>"), []string{"AlarmAddress "}},

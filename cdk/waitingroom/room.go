@@ -39,6 +39,9 @@ type Props struct {
 	// confirmed. Default none: alarms are shown in the console alone. Free for 1,000 mails a month,
 	// then 2 USD for 100,000: https://aws.amazon.com/sns/pricing/
 	AlarmAddress string
+	// Runbook is the https address of docs/runbook.md where the team reads it, such as its copy of the
+	// repository. Alarms and the dashboard lead there. Default the file's path in the repository. Free.
+	Runbook string
 	// LogRetention is how long logs are kept. Default a month. Kept logs cost 0.03 USD a GB and
 	// month; RetentionOf gives it for a number of days. https://aws.amazon.com/cloudwatch/pricing/
 	LogRetention awslogs.RetentionDays

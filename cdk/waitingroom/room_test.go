@@ -37,6 +37,7 @@ func everyProp(props Props) Props {
 	props.WebACL = "arn:aws:wafv2:us-east-1:111122223333:global/webacl/room/example"
 	props.WarmThroughput = &WarmThroughput{Reads: 20000, Writes: 40000}
 	props.AlarmAddress = "team@example.com"
+	props.Runbook = "https://wiki.example.com/runbook.md"
 	props.LogRetention = awslogs.RetentionDays_ONE_WEEK
 	props.Removal = awscdk.RemovalPolicy_DESTROY
 	props.PassKey = PassKeySecret
