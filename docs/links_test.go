@@ -130,7 +130,7 @@ func TestLinksLeadSomewhere(t *testing.T) {
 
 func TestDeadLinksAreFound(t *testing.T) {
 	for address, want := range map[string]bool{
-		"runbook.md": true, "runbook.md#no-leader": true, "#1-tools": true, "../cdk/waitingroom": true, "https://example.com/x#y": true,
+		"runbook.md": true, "runbook.md#no-leader": true, "#2-tools": true, "../cdk/waitingroom": true, "https://example.com/x#y": true,
 		"runbook": false, "runbook.md#No-Leader": false, "#no-leader": false, "../docs/none.md": false, "%zz": false,
 	} {
 		if why := dead(t, "deploy.md", address); (why == "") != want {
