@@ -101,25 +101,22 @@ func (c *crowd) ask(s *sale) {
 	}
 }
 
-// hot is a sale that is watched from when it rests until its end. Scheduler starts an invocation in
+// hot is a sale that is watched from its beginning until its end. Scheduler starts an invocation in
 // every minute, not at the same second of each; the environments take turns.
 type hot struct {
 	*sale
 	*crowd
+	onSale       time.Duration
 	environments []environment
 	metrics      *lines
 	invoked      int
 	starts       time.Duration // the next invocation
 }
 
-const (
-	hotPreQueue = 15 * time.Minute // the event rests for five minutes
-	hotOnSale   = 20 * time.Minute
-)
-
-// newHot plans a sale at a rate in visitors per minute, of whom the part come comes.
-func newHot(s *sale, rate int, come float64) *hot {
-	h := &hot{sale: s, metrics: &lines{}, crowd: &crowd{
+// newHot plans a sale at a rate in visitors per minute, of whom the part come comes. The pool is open
+// for two minutes; an event that goes on sale more than twelve minutes after the beginning rests first.
+func newHot(s *sale, onSale time.Duration, rate int, come float64) *hot {
+	h := &hot{sale: s, onSale: onSale, metrics: &lines{}, crowd: &crowd{
 		come: come, random: rand.New(rand.NewPCG(1, uint64(rate))), due: map[time.Duration]int{},
 	}}
 	for range 4 {
@@ -127,9 +124,9 @@ func newHot(s *sale, rate int, come float64) *hot {
 		e.Metrics.Out = h.metrics
 		h.environments = append(h.environments, e)
 	}
-	s.plan(event, hotOnSale)
+	s.plan(event, onSale)
 	s.promoter.set(event, "shards", "2") // more of them take time and change nothing here
-	s.promoter.set(event, "prequeue", s.at(hotPreQueue))
+	s.promoter.set(event, "prequeue", s.at(onSale-2*time.Minute))
 	s.promoter.set(event, "rate", fmt.Sprint(rate))
 	return h
 }
@@ -138,16 +135,16 @@ func newHot(s *sale, rate int, come float64) *hot {
 // since the on-sale.
 func (h *hot) play(end time.Duration, each func(at time.Duration)) {
 	h.Helper()
-	for h.elapsed() < hotOnSale+end {
+	for h.elapsed() < h.onSale+end {
 		if h.elapsed()%time.Second == 0 {
-			each(h.elapsed() - hotOnSale)
+			each(h.elapsed() - h.onSale)
 		}
 		if h.elapsed() >= h.starts {
 			h.starts = h.elapsed().Truncate(time.Minute) + time.Minute + look*time.Duration(h.random.IntN(30))
 			h.invoke(h.environments[h.invoked%len(h.environments)])
 			h.invoked++
 		}
-		if h.elapsed() > hotOnSale {
+		if h.elapsed() > h.onSale {
 			h.ask(h.sale)
 		}
 		h.until(h.elapsed() + look)
@@ -159,36 +156,47 @@ func (h *hot) wantAlarms(want ...string) {
 	h.Helper()
 	got := raised(h, h.metrics.String(), h.began)
 	if !slices.Equal(slices.Sorted(maps.Keys(got)), want) {
-		h.Errorf("raised %v, want %v; the on-sale is at %v", got, want, hotOnSale)
+		h.Errorf("raised %v, want %v; the on-sale is at %v", got, want, h.onSale)
 	}
 }
 
+// pool is how many join before the on-sale, which is more than any of these sales admits.
+const pool = 20_000
+
 // Leaders change every minute or two, and the crowd comes by chance.
 func TestNormalSalesRaiseNoAlarm(t *testing.T) {
-	const pool = 20_000
-	for _, rate := range []int{1, 100, 600} {
-		for _, come := range []float64{1, 0.5} {
-			t.Run(fmt.Sprintf("%d a minute, %.0f %% come", rate, 100*come), func(t *testing.T) {
-				t.Parallel()
-				play(t, func(t *testing.T, s *sale) {
-					h := newHot(s, rate, come)
-					h.play(10*time.Minute, func(at time.Duration) {
-						if at == -4*time.Minute {
-							s.join(pool)
-						}
-						if at > 0 && at%(7*time.Second) == 0 {
-							s.join(3)
-						}
-					})
-					h.wantAlarms()
+	for _, test := range []struct {
+		rate   int
+		come   float64
+		onSale time.Duration
+	}{
+		{1, 1, 2 * time.Minute},
+		{1, 0.5, 2 * time.Minute},
+		{100, 1, 2 * time.Minute},
+		{100, 0.5, 2 * time.Minute},
+		{600, 1, 15 * time.Minute},
+		{600, 0.5, 2 * time.Minute},
+	} {
+		t.Run(fmt.Sprintf("%d a minute after %v, %.0f %% come", test.rate, test.onSale, 100*test.come), func(t *testing.T) {
+			t.Parallel()
+			play(t, func(t *testing.T, s *sale) {
+				h := newHot(s, test.onSale, test.rate, test.come)
+				h.play(10*time.Minute, func(at time.Duration) {
+					if at == -time.Minute {
+						s.join(pool)
+					}
+					if at > 0 && at%(7*time.Second) == 0 {
+						s.join(3)
+					}
 				})
+				h.wantAlarms()
 			})
-		}
+		})
 	}
 }
 
 // Disturbances come three minutes after the on-sale of a sale of 600 a minute, of whose visitors 80 %
-// come.
+// come, and are watched for four minutes more when they are over.
 func TestAlarmsTellTroubleFromWhatPasses(t *testing.T) {
 	set := func(name, value string) func(*hot) { return func(h *hot) { h.promoter.set(event, name, value) } }
 	refuse := func(h *hot) { h.table.setFault(func(context.Context, call) error { return errDown }) }
@@ -243,11 +251,11 @@ func TestAlarmsTellTroubleFromWhatPasses(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			play(t, func(t *testing.T, s *sale) {
-				h := newHot(s, 600, 0.8)
-				h.play(9*minute, func(at time.Duration) {
+				h := newHot(s, 2*minute, 600, 0.8)
+				h.play(3*minute+test.last+4*minute, func(at time.Duration) {
 					switch at {
-					case -4 * minute:
-						s.join(20_000)
+					case -minute:
+						s.join(pool)
 					case 3 * minute:
 						test.does(h)
 					case 3*minute + test.last:
