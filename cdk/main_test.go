@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 
+	"waitingroom/cdk/templatetest"
 	"waitingroom/cdk/waitingroom"
 	"waitingroom/shared/names"
 )
@@ -136,14 +137,8 @@ func runApp(t *testing.T, context map[string]any, environment ...string) (said, 
 	for _, name := range names.Functions() {
 		files = append(files, filepath.Join("dist", name, "bootstrap"))
 	}
-	for _, file := range files {
-		file = filepath.Join(folder, file)
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, nil, 0o755); err != nil {
-			t.Fatal(err)
-		}
+	if err := templatetest.Stub(folder, files...); err != nil {
+		t.Fatal(err)
 	}
 	given, err := json.Marshal(context)
 	if err != nil {

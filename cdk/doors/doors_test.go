@@ -1,8 +1,6 @@
 package doors
 
 import (
-	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +13,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/jsii-runtime-go"
 
+	"waitingroom/cdk/templatetest"
 	"waitingroom/shared/names"
 )
 
@@ -26,45 +25,19 @@ const (
 )
 
 // synthesised are the stacks that all tests look at.
-var synthesised struct{ edge, api, balancer document }
+var synthesised struct{ edge, api, balancer templatetest.Template }
 
-// document is as much of a CloudFormation template as the tests read.
-type document struct {
-	Resources map[string]resource
-	Outputs   map[string]struct{ Value any }
-}
+func TestMain(m *testing.M) { templatetest.Main(m, synthesise) }
 
-type resource struct {
-	Type       string
-	Properties map[string]any
-}
-
-func TestMain(m *testing.M) {
-	status, err := synthesise(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		status = 1
+// synthesise makes the shops' stacks in a folder.
+func synthesise(folder string) error {
+	if err := templatetest.Stub(folder, filepath.Join("dist", names.FunctionEdgeKey, "bootstrap")); err != nil {
+		return err
 	}
-	os.Exit(status)
-}
-
-// synthesise runs the tests on the shops' stacks, and ends jsii's process after them.
-func synthesise(m *testing.M) (int, error) {
-	folder, err := os.MkdirTemp("", "doors")
+	app := awscdk.NewApp(&awscdk.AppProps{Outdir: jsii.String(filepath.Join(folder, "cdk.out"))})
+	edge, err := NewEdgeShop(app, filepath.Join(folder, "dist"), secret)
 	if err != nil {
-		return 0, err
-	}
-	defer os.RemoveAll(folder)
-	programs, err := stub(folder)
-	if err != nil {
-		return 0, err
-	}
-	defer jsii.Close()
-	assembly := filepath.Join(folder, "cdk.out")
-	app := awscdk.NewApp(&awscdk.AppProps{Outdir: &assembly})
-	edge, err := NewEdgeShop(app, programs, secret)
-	if err != nil {
-		return 0, err
+		return err
 	}
 	api := awscdk.NewStack(app, jsii.String("Api"), nil)
 	NewHTTPAPI(api, orders(api))
@@ -73,20 +46,16 @@ func synthesise(m *testing.M) (int, error) {
 	for _, shop := range []struct {
 		name  string
 		stack awscdk.Stack
-		into  *document
+		into  *templatetest.Template
 	}{{"edge", edge, &synthesised.edge}, {"httpapi", api, &synthesised.api}, {"balancer", balancer, &synthesised.balancer}} {
-		template, err := json.MarshalIndent(assertions.Template_FromStack(shop.stack, nil).ToJSON(), "", "  ")
-		if err != nil {
-			return 0, err
+		if *shop.into, err = templatetest.Read(assertions.Template_FromStack(shop.stack, nil)); err != nil {
+			return err
 		}
-		if err := json.Unmarshal(template, shop.into); err != nil {
-			return 0, err
-		}
-		if err := keep("door-"+shop.name, template); err != nil {
-			return 0, err
+		if err := keep("door-"+shop.name, shop.into.Text); err != nil {
+			return err
 		}
 	}
-	return m.Run(), nil
+	return nil
 }
 
 // keep writes a template into the folder TEMPLATES, if there is one, for those who check templates
@@ -97,15 +66,6 @@ func keep(name string, template []byte) error {
 		return nil
 	}
 	return os.WriteFile(filepath.Join(folder, name+".template.json"), template, 0o644)
-}
-
-// stub returns a folder with what stands for the gate's program.
-func stub(folder string) (string, error) {
-	program := filepath.Join(folder, "dist", names.FunctionEdgeKey, "bootstrap")
-	if err := os.MkdirAll(filepath.Dir(program), 0o755); err != nil {
-		return "", err
-	}
-	return filepath.Join(folder, "dist"), os.WriteFile(program, []byte("edgekey"), 0o755)
 }
 
 // orders is a function that is the shop's own.
@@ -130,91 +90,66 @@ func addBalancer(stack awscdk.Stack) {
 	AddListener(balancer, certificate, targets)
 }
 
-// only is the one resource of a kind.
-func only(t *testing.T, in document, kind string) (id string, found resource) {
-	t.Helper()
-	count := 0
-	for candidate, part := range in.Resources {
-		if part.Type == kind {
-			id, found, count = candidate, part, count+1
-		}
-	}
-	if count != 1 {
-		t.Fatalf("%d resources of type %s, want 1", count, kind)
-	}
-	return id, found
-}
-
-// text is a value of the template as compact JSON.
-func text(t *testing.T, value any) string {
-	t.Helper()
-	encoded, err := json.Marshal(value)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(encoded)
-}
-
 func TestEdgeShop(t *testing.T) {
-	function, gate := only(t, synthesised.edge, "AWS::CloudFront::Function")
+	function, gate := synthesised.edge.Only(t, "AWS::CloudFront::Function")
 	for _, line := range []string{`const ROOM = "` + room + `";`, `const SHOP = "` + shop + `";`} {
 		if code := gate.Properties["FunctionCode"].(string); !strings.Contains(code, line) {
 			t.Errorf("the gate lacks %s", line)
 		}
 	}
-	_, distribution := only(t, synthesised.edge, "AWS::CloudFront::Distribution")
+	_, distribution := synthesised.edge.Only(t, "AWS::CloudFront::Distribution")
 	config := distribution.Properties["DistributionConfig"].(map[string]any)
 	want := `[{"EventType":"viewer-request","FunctionARN":{"Fn::GetAtt":["` + function + `","FunctionARN"]}}]`
-	if got := text(t, config["DefaultCacheBehavior"].(map[string]any)["FunctionAssociations"]); got != want {
+	if got := templatetest.Text(t, config["DefaultCacheBehavior"].(map[string]any)["FunctionAssociations"]); got != want {
 		t.Errorf("behaviour runs %s, want %s", got, want)
 	}
 	if config["CacheBehaviors"] != nil {
-		t.Errorf("a behaviour without the gate leads to the origin: %s", text(t, config["CacheBehaviors"]))
+		t.Errorf("a behaviour without the gate leads to the origin: %s", templatetest.Text(t, config["CacheBehaviors"]))
 	}
-	_, key := only(t, synthesised.edge, "Custom::EdgeGateKey")
-	if got, want := text(t, key.Properties["Values"]), `{"enforce-from":"never","event":"`+event+`","paths":"/checkout /api/orders"}`; got != want {
+	_, key := synthesised.edge.Only(t, "Custom::EdgeGateKey")
+	if got, want := templatetest.Text(t, key.Properties["Values"]), `{"enforce-from":"never","event":"`+event+`","paths":"/checkout /api/orders"}`; got != want {
 		t.Errorf("the store starts with %s, want %s", got, want)
 	}
 	if key.Properties["SecretArn"] != secret {
 		t.Errorf("the key is taken from %v", key.Properties["SecretArn"])
 	}
-	store, _ := only(t, synthesised.edge, "AWS::CloudFront::KeyValueStore")
-	if got, want := text(t, synthesised.edge.Outputs["GateStore"].Value), `{"Fn::GetAtt":["`+store+`","Arn"]}`; got != want {
+	store, _ := synthesised.edge.Only(t, "AWS::CloudFront::KeyValueStore")
+	if got, want := templatetest.Text(t, synthesised.edge.Outputs["GateStore"].Value), `{"Fn::GetAtt":["`+store+`","Arn"]}`; got != want {
 		t.Errorf("output %s, want %s", got, want)
 	}
 }
 
 func TestHTTPAPI(t *testing.T) {
-	id, authorizer := only(t, synthesised.api, "AWS::ApiGatewayV2::Authorizer")
+	id, authorizer := synthesised.api.Only(t, "AWS::ApiGatewayV2::Authorizer")
 	for property, want := range map[string]string{
 		"AuthorizerType":   `"JWT"`,
 		"IdentitySource":   `["$request.header.Authorization"]`,
 		"JwtConfiguration": `{"Audience":["` + shop + `"],"Issuer":"` + room + `"}`,
 	} {
-		if got := text(t, authorizer.Properties[property]); got != want {
+		if got := templatetest.Text(t, authorizer.Properties[property]); got != want {
 			t.Errorf("%s is %s, want %s", property, got, want)
 		}
 	}
-	_, route := only(t, synthesised.api, "AWS::ApiGatewayV2::Route")
-	if got := text(t, []any{route.Properties["RouteKey"], route.Properties["AuthorizationType"], route.Properties["AuthorizerId"]}); got != `["POST /orders","JWT",{"Ref":"`+id+`"}]` {
+	_, route := synthesised.api.Only(t, "AWS::ApiGatewayV2::Route")
+	if got := templatetest.Text(t, []any{route.Properties["RouteKey"], route.Properties["AuthorizationType"], route.Properties["AuthorizerId"]}); got != `["POST /orders","JWT",{"Ref":"`+id+`"}]` {
 		t.Errorf("route %s", got)
 	}
-	_, api := only(t, synthesised.api, "AWS::ApiGatewayV2::Api")
+	_, api := synthesised.api.Only(t, "AWS::ApiGatewayV2::Api")
 	want := `{"AllowHeaders":["authorization","content-type"],"AllowMethods":["POST"],"AllowOrigins":["` + shop + `"],"MaxAge":3600}`
-	if got := text(t, api.Properties["CorsConfiguration"]); got != want {
+	if got := templatetest.Text(t, api.Properties["CorsConfiguration"]); got != want {
 		t.Errorf("other origins: %s, want %s", got, want)
 	}
 }
 
 func TestBalancerChecks(t *testing.T) {
-	targets, _ := only(t, synthesised.balancer, "AWS::ElasticLoadBalancingV2::TargetGroup")
-	_, listener := only(t, synthesised.balancer, "AWS::ElasticLoadBalancingV2::Listener")
+	targets, _ := synthesised.balancer.Only(t, "AWS::ElasticLoadBalancingV2::TargetGroup")
+	_, listener := synthesised.balancer.Only(t, "AWS::ElasticLoadBalancingV2::Listener")
 	want := `[{"JwtValidationConfig":{"AdditionalClaims":[` +
 		`{"Format":"single-string","Name":"aud","Values":["` + shop + `"]},` +
 		`{"Format":"single-string","Name":"event","Values":["` + event + `"]}],` +
 		`"Issuer":"` + room + `","JwksEndpoint":"` + room + names.JWKSPath + `"},"Order":1,"Type":"jwt-validation"},` +
 		`{"Order":2,"TargetGroupArn":{"Ref":"` + targets + `"},"Type":"forward"}]`
-	if got := text(t, listener.Properties["DefaultActions"]); got != want {
+	if got := templatetest.Text(t, listener.Properties["DefaultActions"]); got != want {
 		t.Errorf("actions\n%s, want\n%s", got, want)
 	}
 	if listener.Properties["Protocol"] != "HTTPS" {
@@ -223,18 +158,18 @@ func TestBalancerChecks(t *testing.T) {
 }
 
 func TestBalancerSparesReadingThePage(t *testing.T) {
-	_, rule := only(t, synthesised.balancer, "AWS::ElasticLoadBalancingV2::ListenerRule")
+	_, rule := synthesised.balancer.Only(t, "AWS::ElasticLoadBalancingV2::ListenerRule")
 	want := `[{"Field":"http-request-method","HttpRequestMethodConfig":{"Values":["GET","HEAD"]}},` +
 		`{"Field":"path-pattern","PathPatternConfig":{"Values":["/","/checkout","/assets/*"]}}]`
-	if got := text(t, rule.Properties["Conditions"]); got != want {
+	if got := templatetest.Text(t, rule.Properties["Conditions"]); got != want {
 		t.Errorf("spared are %s, want %s", got, want)
 	}
 }
 
 // A balancer that cannot reach the room's keys turns everybody away.
 func TestBalancerReachesTheKeys(t *testing.T) {
-	_, group := only(t, synthesised.balancer, "AWS::EC2::SecurityGroup")
-	if got := text(t, group.Properties["SecurityGroupEgress"]); !strings.Contains(got, `"CidrIp":"0.0.0.0/0"`) || !strings.Contains(got, `"FromPort":443`) {
+	_, group := synthesised.balancer.Only(t, "AWS::EC2::SecurityGroup")
+	if got := templatetest.Text(t, group.Properties["SecurityGroupEgress"]); !strings.Contains(got, `"CidrIp":"0.0.0.0/0"`) || !strings.Contains(got, `"FromPort":443`) {
 		t.Errorf("the balancer may call %s", got)
 	}
 }

@@ -16,34 +16,35 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"waitingroom/cdk/templatetest"
 	"waitingroom/shared/gate"
 	"waitingroom/shared/names"
 	"waitingroom/shared/pass"
 )
 
 func TestFunction(t *testing.T) {
-	id, function := only(t, synthesised.shop, "AWS::CloudFront::Function")
+	id, function := synthesised.shop.Only(t, "AWS::CloudFront::Function")
 	config := function.Properties["FunctionConfig"].(map[string]any)
 	if config["Runtime"] != "cloudfront-js-2.0" || function.Properties["AutoPublish"] != true {
 		t.Errorf("runtime %v, published %v", config["Runtime"], function.Properties["AutoPublish"])
 	}
-	store, _ := only(t, synthesised.shop, "AWS::CloudFront::KeyValueStore")
-	if got := text(t, config["KeyValueStoreAssociations"]); got != `[{"KeyValueStoreARN":{"Fn::GetAtt":["`+store+`","Arn"]}}]` {
+	store, _ := synthesised.shop.Only(t, "AWS::CloudFront::KeyValueStore")
+	if got := templatetest.Text(t, config["KeyValueStoreAssociations"]); got != `[{"KeyValueStoreARN":{"Fn::GetAtt":["`+store+`","Arn"]}}]` {
 		t.Errorf("stores %s", got)
 	}
-	key, _ := only(t, synthesised.shop, "Custom::EdgeGateKey")
-	if !strings.Contains(text(t, function.DependsOn), `"`+key+`"`) {
+	key, _ := synthesised.shop.Only(t, "Custom::EdgeGateKey")
+	if !strings.Contains(templatetest.Text(t, function.DependsOn), `"`+key+`"`) {
 		t.Errorf("the function does not wait for its values: %v", function.DependsOn)
 	}
-	_, distribution := only(t, synthesised.shop, "AWS::CloudFront::Distribution")
+	_, distribution := synthesised.shop.Only(t, "AWS::CloudFront::Distribution")
 	behavior := distribution.Properties["DistributionConfig"].(map[string]any)["DefaultCacheBehavior"].(map[string]any)
-	if got := text(t, behavior["FunctionAssociations"]); got != `[{"EventType":"viewer-request","FunctionARN":{"Fn::GetAtt":["`+id+`","FunctionARN"]}}]` {
+	if got := templatetest.Text(t, behavior["FunctionAssociations"]); got != `[{"EventType":"viewer-request","FunctionARN":{"Fn::GetAtt":["`+id+`","FunctionARN"]}}]` {
 		t.Errorf("associations %s", got)
 	}
 }
 
 func TestCodeHoldsTheAddresses(t *testing.T) {
-	_, function := only(t, synthesised.shop, "AWS::CloudFront::Function")
+	_, function := synthesised.shop.Only(t, "AWS::CloudFront::Function")
 	code := function.Properties["FunctionCode"].(string)
 	for _, line := range []string{"const ROOM = \"https://queue.example.com\";", "const SHOP = \"https://shop.example.com\";"} {
 		if !strings.Contains(code, line) {
@@ -53,32 +54,32 @@ func TestCodeHoldsTheAddresses(t *testing.T) {
 	if strings.Contains(code, "{{") || len(code) > longestCode {
 		t.Errorf("%d bytes with places left: %v", len(code), strings.Contains(code, "{{"))
 	}
-	_, plain := only(t, synthesised.plain, "AWS::CloudFront::Function")
-	if got := text(t, plain.Properties["FunctionCode"]); !strings.Contains(got, `const ROOM = \"",{"Ref":"Room"},"\";`) {
+	_, plain := synthesised.plain.Only(t, "AWS::CloudFront::Function")
+	if got := templatetest.Text(t, plain.Properties["FunctionCode"]); !strings.Contains(got, `const ROOM = \"",{"Ref":"Room"},"\";`) {
 		t.Errorf("the address of a room to come is lost: %.300s", got)
 	}
 }
 
 func TestKeyIsWrittenAtDeployment(t *testing.T) {
-	_, key := only(t, synthesised.shop, "Custom::EdgeGateKey")
-	store, _ := only(t, synthesised.shop, "AWS::CloudFront::KeyValueStore")
-	writer, _ := only(t, synthesised.shop, "AWS::Lambda::Function")
+	_, key := synthesised.shop.Only(t, "Custom::EdgeGateKey")
+	store, _ := synthesised.shop.Only(t, "AWS::CloudFront::KeyValueStore")
+	writer, _ := synthesised.shop.Only(t, "AWS::Lambda::Function")
 	want := `{"KeyValueStoreArn":{"Fn::GetAtt":["` + store + `","Arn"]},"SecretArn":"` + secret + `",` +
 		`"ServiceTimeout":"300","ServiceToken":{"Fn::GetAtt":["` + writer + `","Arn"]},` +
 		`"Values":{"enforce-from":"2026-11-21T10:00:00+01:00","event":"demo","open-until":"2026-11-20T00:00:00Z","paths":"/checkout /api/orders"}}`
-	if got := text(t, key.Properties); got != want {
+	if got := templatetest.Text(t, key.Properties); got != want {
 		t.Errorf("properties\n%s, want\n%s", got, want)
 	}
-	_, plain := only(t, synthesised.plain, "Custom::EdgeGateKey")
-	if got := text(t, plain.Properties["Values"]); got != `{"event":"demo"}` {
+	_, plain := synthesised.plain.Only(t, "Custom::EdgeGateKey")
+	if got := templatetest.Text(t, plain.Properties["Values"]); got != `{"event":"demo"}` {
 		t.Errorf("what was left out is written: %s", got)
 	}
 }
 
 // A store's name is the account's: the same shop in two regions needs two.
 func TestStoreTellsTheRegion(t *testing.T) {
-	_, plain := only(t, synthesised.plain, "AWS::CloudFront::KeyValueStore")
-	if got := text(t, plain.Properties["Name"]); !strings.HasSuffix(got, `-",{"Ref":"AWS::Region"}]]}`) {
+	_, plain := synthesised.plain.Only(t, "AWS::CloudFront::KeyValueStore")
+	if got := templatetest.Text(t, plain.Properties["Name"]); !strings.HasSuffix(got, `-",{"Ref":"AWS::Region"}]]}`) {
 		t.Errorf("the store is called %s in every region", got)
 	}
 	stack := awscdk.NewStack(awscdk.NewApp(nil), jsii.String(strings.Repeat("Long", 20)), &awscdk.StackProps{
@@ -93,37 +94,37 @@ func TestStoreTellsTheRegion(t *testing.T) {
 }
 
 func TestKeyWriter(t *testing.T) {
-	_, function := only(t, synthesised.shop, "AWS::Lambda::Function")
+	_, function := synthesised.shop.Only(t, "AWS::Lambda::Function")
 	for property, want := range map[string]string{
 		"Runtime": `"provided.al2023"`, "Architectures": `["arm64"]`, "Handler": `"bootstrap"`, "Timeout": "180", "MemorySize": "128", "Environment": "null",
 	} {
-		if got := text(t, function.Properties[property]); got != want {
+		if got := templatetest.Text(t, function.Properties[property]); got != want {
 			t.Errorf("%s is %s, want %s", property, got, want)
 		}
 	}
-	log, group := only(t, synthesised.shop, "AWS::Logs::LogGroup")
+	log, group := synthesised.shop.Only(t, "AWS::Logs::LogGroup")
 	if group.Properties["RetentionInDays"] != 30.0 {
 		t.Errorf("the log is kept for %v days", group.Properties["RetentionInDays"])
 	}
-	if got := text(t, function.Properties["LoggingConfig"]); got != `{"LogGroup":{"Ref":"`+log+`"}}` {
+	if got := templatetest.Text(t, function.Properties["LoggingConfig"]); got != `{"LogGroup":{"Ref":"`+log+`"}}` {
 		t.Errorf("it logs to %s", got)
 	}
 }
 
 func TestKeyWriterMayDoNoMore(t *testing.T) {
-	store, _ := only(t, synthesised.shop, "AWS::CloudFront::KeyValueStore")
-	log, _ := only(t, synthesised.shop, "AWS::Logs::LogGroup")
-	_, policy := only(t, synthesised.shop, "AWS::IAM::Policy")
+	store, _ := synthesised.shop.Only(t, "AWS::CloudFront::KeyValueStore")
+	log, _ := synthesised.shop.Only(t, "AWS::Logs::LogGroup")
+	_, policy := synthesised.shop.Only(t, "AWS::IAM::Policy")
 	want := `[{"Action":["logs:CreateLogStream","logs:PutLogEvents"],"Effect":"Allow","Resource":{"Fn::GetAtt":["` + log + `","Arn"]}},` +
 		`{"Action":"secretsmanager:GetSecretValue","Effect":"Allow","Resource":"` + secret + `"},` +
 		`{"Action":["cloudfront-keyvaluestore:DescribeKeyValueStore","cloudfront-keyvaluestore:GetKey","cloudfront-keyvaluestore:UpdateKeys"],` +
 		`"Effect":"Allow","Resource":{"Fn::GetAtt":["` + store + `","Arn"]}}]`
-	if got := text(t, policy.Properties["PolicyDocument"].(map[string]any)["Statement"]); got != want {
+	if got := templatetest.Text(t, policy.Properties["PolicyDocument"].(map[string]any)["Statement"]); got != want {
 		t.Errorf("statements\n%s, want\n%s", got, want)
 	}
-	_, role := only(t, synthesised.shop, "AWS::IAM::Role")
+	_, role := synthesised.shop.Only(t, "AWS::IAM::Role")
 	if role.Properties["ManagedPolicyArns"] != nil || role.Properties["Policies"] != nil {
-		t.Errorf("the role has more: %s", text(t, role.Properties))
+		t.Errorf("the role has more: %s", templatetest.Text(t, role.Properties))
 	}
 }
 
@@ -158,7 +159,7 @@ func TestNoKeyIsDeployed(t *testing.T) {
 }
 
 func TestStoreStartsEmpty(t *testing.T) {
-	_, store := only(t, synthesised.shop, "AWS::CloudFront::KeyValueStore")
+	_, store := synthesised.shop.Only(t, "AWS::CloudFront::KeyValueStore")
 	if store.Properties["ImportSource"] != nil {
 		t.Errorf("the store imports %v", store.Properties["ImportSource"])
 	}

@@ -19,7 +19,7 @@ func deployed(t *testing.T, name string) (string, resource) {
 
 func (d document) function(t *testing.T, name string) (string, resource) {
 	t.Helper()
-	for id, candidate := range d.all("AWS::Lambda::Function") {
+	for id, candidate := range d.All("AWS::Lambda::Function") {
 		if candidate.Properties["Description"] == "waiting room: "+name {
 			return id, candidate
 		}
@@ -107,7 +107,7 @@ func TestEnvironmentSaysWhatTheRoomIs(t *testing.T) {
 		t.Errorf("both rooms' metrics are %q's", synthesised.room.Name)
 	}
 	made := map[string]any{}
-	for id := range synthesised.named.every(t, "Custom::PassKey", 1) {
+	for id := range synthesised.named.Every(t, "Custom::PassKey", 1) {
 		made["Fn::GetAtt"] = []any{id, "PublicKey"}
 	}
 	if got := synthesised.named.variables(t, names.FunctionTick)[names.EnvPassPublicKey]; text(t, got) != text(t, made) {
@@ -185,7 +185,7 @@ func (d document) permissions(t *testing.T, role string) map[string][]string {
 		t.Errorf("%s has other policies than its own", role)
 	}
 	granted := map[string][]string{}
-	for _, policy := range d.all("AWS::IAM::Policy") {
+	for _, policy := range d.All("AWS::IAM::Policy") {
 		if !slices.Contains(references(policy.Properties["Roles"]), role) {
 			continue
 		}
@@ -301,7 +301,7 @@ func (r *Room) explained(t *testing.T) map[string]string {
 func TestNoUnexplainedWildcard(t *testing.T) {
 	for name, room := range rooms() {
 		unused := room.explained(t)
-		for id, policy := range room.all("AWS::IAM::Policy") {
+		for id, policy := range room.All("AWS::IAM::Policy") {
 			for _, statement := range statements(t, policy) {
 				for _, on := range texts(t, statement["Resource"]) {
 					if _, known := room.explained(t)[on]; strings.Contains(on, "*") && !known {
@@ -320,7 +320,7 @@ func TestNoUnexplainedWildcard(t *testing.T) {
 // A new account may have ten environments in all, and reserving one of them fails.
 func TestNoConcurrencyIsReserved(t *testing.T) {
 	for name, room := range rooms() {
-		functions := room.all("AWS::Lambda::Function")
+		functions := room.All("AWS::Lambda::Function")
 		if len(functions) <= len(names.Functions()) {
 			t.Errorf("%s: %d functions: the CDK's own are not among them", name, len(functions))
 		}
@@ -340,7 +340,7 @@ func TestNoConcurrencyIsReserved(t *testing.T) {
 // Provisioned concurrency can be put on what the API calls from the start.
 func TestAliases(t *testing.T) {
 	for name, room := range rooms() {
-		aliases := room.every(t, "AWS::Lambda::Alias", 2)
+		aliases := room.Every(t, "AWS::Lambda::Alias", 2)
 		for _, function := range []string{names.FunctionJoin, names.FunctionAdmit} {
 			id, _ := room.function(t, function)
 			alias, ok := aliases[references(room.invoked(t, function))[0]]
@@ -367,7 +367,7 @@ func TestAliases(t *testing.T) {
 func (d document) invoked(t *testing.T, function string) any {
 	t.Helper()
 	id, _ := d.function(t, function)
-	for _, permission := range d.all("AWS::Lambda::Permission") {
+	for _, permission := range d.All("AWS::Lambda::Permission") {
 		name := permission.Properties["FunctionName"]
 		target := references(name)[0]
 		if alias, ok := d.Resources[target]; ok && alias.Type == "AWS::Lambda::Alias" {
@@ -391,11 +391,11 @@ func TestCallers(t *testing.T) {
 			arn := room.API.ArnForExecuteApi(&route.Method, path, jsii.String(stage))
 			want = append(want, "apigateway.amazonaws.com "+room.resolved(t, arn)+" "+text(t, room.invoked(t, route.Function)))
 		}
-		for id := range room.every(t, "AWS::Events::Rule", 1) {
+		for id := range room.Every(t, "AWS::Events::Rule", 1) {
 			want = append(want, "events.amazonaws.com "+text(t, map[string]any{"Fn::GetAtt": []any{id, "Arn"}})+" "+text(t, room.invoked(t, names.FunctionSettings)))
 		}
 		got := []string{}
-		for _, permission := range room.all("AWS::Lambda::Permission") {
+		for _, permission := range room.All("AWS::Lambda::Permission") {
 			if action := permission.Properties["Action"]; action != "lambda:InvokeFunction" {
 				t.Errorf("%s: somebody may %v", name, action)
 			}
@@ -414,7 +414,7 @@ func TestCallers(t *testing.T) {
 func (d document) stageNamed(t *testing.T, source any) string {
 	t.Helper()
 	written := text(t, source)
-	for id := range d.every(t, "AWS::ApiGateway::Stage", 1) {
+	for id := range d.Every(t, "AWS::ApiGateway::Stage", 1) {
 		written = strings.ReplaceAll(written, `"/",{"Ref":"`+id+`"},"/`, `"/`+stage+`/`)
 	}
 	return written
@@ -443,7 +443,7 @@ func TestScheduleMayStartTickAlone(t *testing.T) {
 func TestLogsEnd(t *testing.T) {
 	days := map[string]float64{"default": 30, "named": 7}
 	for name, room := range rooms() {
-		logs := room.all("AWS::Logs::LogGroup")
+		logs := room.All("AWS::Logs::LogGroup")
 		if len(logs) < len(names.Functions())+1 {
 			t.Errorf("%s: %d logs", name, len(logs))
 		}
@@ -452,7 +452,7 @@ func TestLogsEnd(t *testing.T) {
 				t.Errorf("%s: %s is kept for %v days, want %v", name, id, got, days[name])
 			}
 		}
-		for id, function := range room.all("AWS::Lambda::Function") {
+		for id, function := range room.All("AWS::Lambda::Function") {
 			// The CDK's function that empties buckets takes no log of ours.
 			if function.Properties["LoggingConfig"] == nil && !strings.HasPrefix(id, "CustomS3AutoDeleteObjects") {
 				t.Errorf("%s: %s writes a log that never ends", name, id)

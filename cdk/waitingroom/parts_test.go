@@ -88,7 +88,7 @@ func TestDistributionMayList(t *testing.T) {
 func (d document) secrets(t *testing.T) map[string]resource {
 	t.Helper()
 	found := map[string]resource{}
-	for id, secret := range d.all("AWS::SecretsManager::Secret") {
+	for id, secret := range d.All("AWS::SecretsManager::Secret") {
 		if secret.Properties["SecretString"] != nil {
 			t.Errorf("%s is written in the template", id)
 		}
@@ -100,7 +100,7 @@ func (d document) secrets(t *testing.T) map[string]resource {
 
 func TestKeysAreMadeAtDeployment(t *testing.T) {
 	has(t, "AWS::KMS::Key", map[string]any{"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY"})
-	synthesised.named.every(t, "AWS::KMS::Key", 0)
+	synthesised.named.Every(t, "AWS::KMS::Key", 0)
 	want := map[string][]string{"default": {"API", "Ticket,"}, "named": {"API", "Signs", "Ticket,"}}
 	for name, room := range rooms() {
 		secrets := room.secrets(t)
@@ -136,7 +136,7 @@ func TestPassKeyIsMade(t *testing.T) {
 		t.Errorf("admit signs with %s, and the key is made in %s", got, secret)
 	}
 	every(t, "Custom::PassKey", 0)
-	for _, function := range synthesised.document.all("AWS::Lambda::Function") {
+	for _, function := range synthesised.document.All("AWS::Lambda::Function") {
 		if function.Properties["Description"] == "waiting room: "+names.FunctionPassKey {
 			t.Error("a room with a KMS key has a function that makes another")
 		}
@@ -148,7 +148,7 @@ func TestWhatCannotBeMadeAgainIsRetained(t *testing.T) {
 	policies := map[string]string{"default": "Retain", "named": "Delete"}
 	for name, room := range rooms() {
 		for _, kind := range []string{"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::KMS::Key", "AWS::SecretsManager::Secret", "AWS::Logs::LogGroup"} {
-			for id, part := range room.all(kind) {
+			for id, part := range room.All(kind) {
 				want := policies[name]
 				if strings.HasPrefix(id, "RoomOriginSecret") {
 					want = "Delete"
@@ -165,7 +165,7 @@ func TestWhatCannotBeMadeAgainIsRetained(t *testing.T) {
 func TestBucketsCanBeDeleted(t *testing.T) {
 	every(t, "Custom::S3AutoDeleteObjects", 0)
 	emptied := ""
-	for id, emptying := range synthesised.named.every(t, "Custom::S3AutoDeleteObjects", 2) {
+	for id, emptying := range synthesised.named.Every(t, "Custom::S3AutoDeleteObjects", 2) {
 		if text(t, emptying.Properties["BucketName"]) == synthesised.namedRoom.resolved(t, synthesised.namedRoom.Documents.BucketName()) {
 			emptied = id
 		}
@@ -530,7 +530,7 @@ func TestAnotherLabelIsAnotherKey(t *testing.T) {
 	} {
 		ids := map[string]bool{}
 		for _, room := range rooms() {
-			for id := range room.all(kind) {
+			for id := range room.All(kind) {
 				if strings.HasPrefix(id, prefix) {
 					ids[id] = true
 				}
@@ -542,7 +542,7 @@ func TestAnotherLabelIsAnotherKey(t *testing.T) {
 	}
 	for name, room := range rooms() {
 		distribution := room.one(t, "AWS::CloudFront::Distribution")
-		for id := range room.every(t, "AWS::ApiGateway::ApiKey", 1) {
+		for id := range room.Every(t, "AWS::ApiGateway::ApiKey", 1) {
 			if !slices.Contains(distribution.DependsOn, id) {
 				t.Errorf("%s: the distribution sends a key that may not be there yet: %q", name, distribution.DependsOn)
 			}
@@ -648,12 +648,12 @@ func TestDomain(t *testing.T) {
 func TestRecords(t *testing.T) {
 	every(t, "AWS::Route53::RecordSet", 0)
 	kinds := []string{}
-	for id, record := range synthesised.named.every(t, "AWS::Route53::RecordSet", 2) {
+	for id, record := range synthesised.named.Every(t, "AWS::Route53::RecordSet", 2) {
 		kinds = append(kinds, record.Properties["Type"].(string))
 		if record.Properties["Name"] != "queue.example.com." || record.Properties["HostedZoneId"] != "Z0123456789ABCDEFGHIJ" {
 			t.Errorf("%s: %v in %v", id, record.Properties["Name"], record.Properties["HostedZoneId"])
 		}
-		for distribution := range synthesised.named.every(t, "AWS::CloudFront::Distribution", 1) {
+		for distribution := range synthesised.named.Every(t, "AWS::CloudFront::Distribution", 1) {
 			if got := references(record.Properties["AliasTarget"].(map[string]any)["DNSName"]); !slices.Equal(got, []string{distribution}) {
 				t.Errorf("%s points at %q", id, got)
 			}

@@ -1,17 +1,14 @@
 package waitingroom
 
 import (
-	"encoding/json"
-	"fmt"
-	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
-	"github.com/aws/jsii-runtime-go"
 
+	"waitingroom/cdk/templatetest"
 	"waitingroom/shared/names"
 )
 
@@ -46,54 +43,35 @@ func everyProp(props Props) Props {
 	return props
 }
 
-// document is as much of a CloudFormation template as the tests read.
-type document struct {
-	Resources map[string]resource
-	Outputs   map[string]struct{ Value any }
-}
+// document is a template with what this package's tests look for in it.
+type document struct{ templatetest.Template }
 
-type resource struct {
-	Type           string
-	Properties     map[string]any
-	DependsOn      []string
-	DeletionPolicy string
-}
+type resource = templatetest.Resource
 
-func TestMain(m *testing.M) {
-	status, err := synthesise(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		status = 1
-	}
-	os.Exit(status)
-}
+var text = templatetest.Text
 
-// synthesise runs the tests on a stack of stub folders, and ends jsii's process after them.
-func synthesise(m *testing.M) (int, error) {
-	folder, err := os.MkdirTemp("", "room")
-	if err != nil {
-		return 0, err
-	}
-	defer os.RemoveAll(folder)
+func TestMain(m *testing.M) { templatetest.Main(m, synthesise) }
+
+// synthesise makes the stacks of a folder of stubs.
+func synthesise(folder string) error {
 	props, err := stubs(folder)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	defer jsii.Close()
 	app := awscdk.NewApp(nil)
 	stack, room, err := NewStack(app, "WaitingRoom", nil, props)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	named, namedRoom, err := NewStack(app, "Named", nil, everyProp(props))
 	if err != nil {
-		return 0, err
+		return err
 	}
 	edge, _, err := NewEdgeStack(app, "Edge", nil, EdgeProps{
 		Domain: "queue.example.com", Zone: "Z0123456789ABCDEFGHIJ", WebACL: &WebACLProps{},
 	})
 	if err != nil {
-		return 0, err
+		return err
 	}
 
 	synthesised.room, synthesised.namedRoom = room, namedRoom
@@ -106,36 +84,21 @@ func synthesise(m *testing.M) (int, error) {
 		{assertions.Template_FromStack(named, nil), &synthesised.named},
 		{assertions.Template_FromStack(edge, nil), &synthesised.edge},
 	} {
-		if err := read(part.template, part.into); err != nil {
-			return 0, err
+		if part.into.Template, err = templatetest.Read(part.template); err != nil {
+			return err
 		}
 	}
-	return m.Run(), nil
+	return nil
 }
 
-func read(template assertions.Template, into *document) error {
-	text, err := json.Marshal(template.ToJSON())
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(text, into)
-}
-
+// stubs are the props of a room that is made of stubs in a folder.
 func stubs(folder string) (Props, error) {
-	props := Props{Functions: filepath.Join(folder, "dist"), Page: filepath.Join(folder, "static")}
-	files := []string{filepath.Join(props.Page, "index.html")}
+	files := []string{filepath.Join("static", "index.html")}
 	for _, name := range append(names.Functions(), names.FunctionPassKey) {
-		files = append(files, filepath.Join(props.Functions, name, "bootstrap"))
+		files = append(files, filepath.Join("dist", name, "bootstrap"))
 	}
-	for _, file := range files {
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			return Props{}, err
-		}
-		if err := os.WriteFile(file, []byte(file[len(folder):]), 0o755); err != nil {
-			return Props{}, err
-		}
-	}
-	return props, nil
+	props := Props{Functions: filepath.Join(folder, "dist"), Page: filepath.Join(folder, "static")}
+	return props, templatetest.Stub(folder, files...)
 }
 
 // check turns the panic of a failed assertion into a failure of this test, so that the others run.
@@ -159,35 +122,13 @@ func has(t *testing.T, kind string, properties map[string]any) {
 // every resource of a kind in the room with every default, of which there must be count.
 func every(t *testing.T, kind string, count int) map[string]resource {
 	t.Helper()
-	return synthesised.document.every(t, kind, count)
-}
-
-// every resource of a kind, of which there must be count.
-func (d document) every(t *testing.T, kind string, count int) map[string]resource {
-	t.Helper()
-	found := d.all(kind)
-	if len(found) != count {
-		t.Fatalf("%d resources of type %s, want %d", len(found), kind, count)
-	}
-	return found
+	return synthesised.document.Every(t, kind, count)
 }
 
 // one resource of a kind, of which there must be one.
 func (d document) one(t *testing.T, kind string) resource {
 	t.Helper()
-	for _, only := range d.every(t, kind, 1) {
-		return only
-	}
-	return resource{}
-}
-
-func (d document) all(kind string) map[string]resource {
-	found := map[string]resource{}
-	for id, candidate := range d.Resources {
-		if candidate.Type == kind {
-			found[id] = candidate
-		}
-	}
+	_, found := d.Only(t, kind)
 	return found
 }
 
@@ -209,14 +150,4 @@ func rooms() map[string]struct {
 		"default": {synthesised.room, synthesised.document},
 		"named":   {synthesised.namedRoom, synthesised.named},
 	}
-}
-
-// text is a value of the template as compact JSON.
-func text(t *testing.T, value any) string {
-	t.Helper()
-	encoded, err := json.Marshal(value)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(encoded)
 }
