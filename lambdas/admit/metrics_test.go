@@ -1,7 +1,6 @@
 package admit_test
 
 import (
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -15,18 +14,7 @@ import (
 // wantCounts checks what has been counted since the last check.
 func (s *sale) wantCounts(t *testing.T, want ...metricstest.Point) {
 	t.Helper()
-	got := metricstest.Points(t, s.counts.String())
-	s.counts.Reset()
-	for i := range want {
-		want[i].Room, want[i].Unit, want[i].Value, want[i].Time = "test", "Count", 1, s.now.UnixMilli()
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("counted %+v, want %+v", got, want)
-	}
-}
-
-func refusal(code string) metricstest.Point {
-	return metricstest.Point{Name: names.MetricRefusals, Reason: code}
+	metricstest.WantCounts(t, &s.counts, s.now, want...)
 }
 
 func admission() []metricstest.Point {
@@ -45,9 +33,9 @@ func TestTurnsAreCountedOnce(t *testing.T) {
 	s.wantCounts(t)
 
 	wantProblem(t, s.claim(t, "v1.bad.ticket"), 401, "bad-ticket")
-	s.wantCounts(t, refusal("bad-ticket"))
+	s.wantCounts(t, metricstest.Refusal("bad-ticket"))
 	wantProblem(t, s.ask(t, forEvent(s.request(body(s.tickets[1])), "made-up")), 404, "unknown-event")
-	s.wantCounts(t, refusal("unknown-event"))
+	s.wantCounts(t, metricstest.Refusal("unknown-event"))
 }
 
 // An admission that nobody was told of is not counted: it cannot be told from a pass asked for again.
@@ -55,7 +43,7 @@ func TestLostAdmissionsAreNotCounted(t *testing.T) {
 	s := newSale(t, 8)
 	s.faults.lose = map[string]error{"Admit": errLost}
 	wantProblem(t, s.claim(t, s.tickets[1]), 503, "internal")
-	s.wantCounts(t, refusal("internal"))
+	s.wantCounts(t, metricstest.Refusal("internal"))
 	s.faults.lose = nil
 	admitted(t, s.claim(t, s.tickets[1]))
 	s.wantCounts(t)
@@ -74,7 +62,7 @@ func TestAdmissionsThatCouldNotBeSignedAreCounted(t *testing.T) {
 	}
 	s.set(t, func(st *room.State) { st.PassAlg = pass.RS256 })
 	wantProblem(t, s.claim(t, s.tickets[1]), 429, "busy")
-	s.wantCounts(t, append(admission(), refusal("busy"))...)
+	s.wantCounts(t, append(admission(), metricstest.Refusal("busy"))...)
 	key.err = nil
 	admitted(t, s.claim(t, s.tickets[1]))
 	s.wantCounts(t)

@@ -1,7 +1,6 @@
 package join_test
 
 import (
-	"slices"
 	"testing"
 
 	"waitingroom/shared/httpapi"
@@ -13,18 +12,7 @@ import (
 // wantCounts checks what has been counted since the last check.
 func (s *sale) wantCounts(t *testing.T, want ...metricstest.Point) {
 	t.Helper()
-	got := metricstest.Points(t, s.counts.String())
-	s.counts.Reset()
-	for i := range want {
-		want[i].Room, want[i].Unit, want[i].Value, want[i].Time = "test", "Count", 1, s.now.UnixMilli()
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("counted %+v, want %+v", got, want)
-	}
-}
-
-func refusal(code string) metricstest.Point {
-	return metricstest.Point{Name: names.MetricRefusals, Reason: code}
+	metricstest.WantCounts(t, &s.counts, s.now, want...)
 }
 
 func TestPlacesAreCounted(t *testing.T) {
@@ -38,7 +26,7 @@ func TestPlacesAreCounted(t *testing.T) {
 
 	s.faults.lose = failing("AddVisitor", errLost)
 	wantProblem(t, s.join(t, 2), 503, "internal")
-	s.wantCounts(t, refusal("internal"))
+	s.wantCounts(t, metricstest.Refusal("internal"))
 	s.faults.lose = nil
 	s.joined(t, s.join(t, 2), 200) // kept by the write whose answer was lost
 	s.wantCounts(t)
@@ -47,7 +35,7 @@ func TestPlacesAreCounted(t *testing.T) {
 	s.joined(t, s.join(t, 1), 200)
 	s.wantCounts(t)
 	wantProblem(t, s.join(t, 3), 410, "sold-out")
-	s.wantCounts(t, refusal("sold-out"))
+	s.wantCounts(t, metricstest.Refusal("sold-out"))
 }
 
 // Anybody can make up names, and every dimension costs money.
@@ -56,10 +44,10 @@ func TestMadeUpEventsAreNoDimension(t *testing.T) {
 	for _, name := range []string{"made-up", "Made Up", "demo\n", ""} {
 		r := forEvent(s.request(body(secret(1, 16))), name)
 		wantProblem(t, s.ask(t, r), 404, "unknown-event")
-		s.wantCounts(t, refusal("unknown-event"))
+		s.wantCounts(t, metricstest.Refusal("unknown-event"))
 	}
 	// A bad body is refused before it is known whether the event exists.
 	bad := without(s.request(body(secret(1, 16))), func(r *httpapi.Request) { r.Body = "{" })
 	wantProblem(t, s.ask(t, forEvent(bad, "made-up")), 400, "bad-request")
-	s.wantCounts(t, refusal("bad-request"))
+	s.wantCounts(t, metricstest.Refusal("bad-request"))
 }

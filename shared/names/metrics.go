@@ -35,3 +35,12 @@ const (
 	MetricAdmissionShare = "AdmissionShare" // percent of the rate that is admitted, while people have been waiting for minutes
 	MetricBadSettings    = "BadSettings"    // count: parameters that were found bad
 )
+
+// Metrics lists the metrics that a room publishes.
+func Metrics() []string {
+	return []string{
+		MetricJoins, MetricAdmissions, MetricRefusals,
+		MetricPointer, MetricLine, MetricWaiting, MetricRate, MetricMeasuredRate, MetricShowRate,
+		MetricLeaderGap, MetricTickLag, MetricPointerStall, MetricAdmissionShare, MetricBadSettings,
+	}
+}

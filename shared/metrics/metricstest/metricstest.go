@@ -2,11 +2,13 @@
 package metricstest
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"waitingroom/shared/names"
 )
@@ -60,6 +62,23 @@ func Points(t testing.TB, text string) []Point {
 	}
 	return points
 }
+
+// WantCounts checks what has been counted since the last check. Of the points of want only name,
+// event and reason are looked at: each is one that was counted now, in a room called test.
+func WantCounts(t testing.TB, written *bytes.Buffer, now time.Time, want ...Point) {
+	t.Helper()
+	got := Points(t, written.String())
+	written.Reset()
+	for i := range want {
+		want[i].Room, want[i].Unit, want[i].Value, want[i].Time = "test", "Count", 1, now.UnixMilli()
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("counted %+v, want %+v", got, want)
+	}
+}
+
+// Refusal is a point for WantCounts: an answer that is the problem of this code.
+func Refusal(code string) Point { return Point{Name: names.MetricRefusals, Reason: code} }
 
 func read(t testing.TB, line string) []Point {
 	t.Helper()
