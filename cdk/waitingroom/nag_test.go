@@ -12,14 +12,6 @@ import (
 
 // AWS's own rules find nothing in any kind of room that is not accepted for a reason.
 func TestNag(t *testing.T) {
-	everything := func(props Props) Props {
-		props.Domain = &Domain{Name: "queue.example.com", Zone: "Z0123456789ABCDEFGHIJ", Certificate: "arn:aws:acm:us-east-1:111122223333:certificate/example"}
-		props.WebACL = "arn:aws:wafv2:us-east-1:111122223333:global/webacl/example/11111111-2222-3333-4444-555555555555"
-		props.AlarmAddress = "team@example.com"
-		props.PassKey = PassKeySecret
-		props.Removal = awscdk.RemovalPolicy_DESTROY
-		return props
-	}
 	kinds := map[string]func(scope constructs.Construct, props Props) (awscdk.Stack, error){
 		"default": func(scope constructs.Construct, props Props) (awscdk.Stack, error) {
 			stack, _, err := NewStack(scope, "Room", nil, props)
@@ -27,7 +19,7 @@ func TestNag(t *testing.T) {
 		},
 		"everything": func(scope constructs.Construct, props Props) (awscdk.Stack, error) {
 			environment := &awscdk.Environment{Account: jsii.String("111122223333"), Region: jsii.String("eu-west-1")}
-			stack, _, err := NewStack(scope, "Room", &awscdk.StackProps{Env: environment}, everything(props))
+			stack, _, err := NewStack(scope, "Room", &awscdk.StackProps{Env: environment}, everyProp(props))
 			return stack, err
 		},
 		"us-east-1": func(scope constructs.Construct, props Props) (awscdk.Stack, error) {
