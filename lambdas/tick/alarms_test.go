@@ -6,7 +6,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -210,14 +209,7 @@ func TestAlarmsTellTroubleFromWhatPasses(t *testing.T) {
 		}
 	}
 	unpublished := func(prefix string) func(*hot) {
-		return func(h *hot) {
-			h.documents.setFail(func(_ context.Context, path string) error {
-				if strings.HasPrefix(path, prefix) {
-					return errDown
-				}
-				return nil
-			})
-		}
+		return func(h *hot) { h.documents.failBelow(prefix, fails) }
 	}
 	published := func(h *hot) { h.documents.setFail(nil) }
 	const minute = time.Minute

@@ -305,7 +305,7 @@ func (p *promoter) setFail(fail func(context.Context) error) {
 	p.fail = fail
 }
 
-// fails makes Parameter Store refuse, hangs makes it never answer.
+// fails refuses, hangs never answers: Parameter Store, or whoever takes documents.
 func fails(context.Context) error     { return errDown }
 func hangs(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 
@@ -372,6 +372,16 @@ func (d *documents) setFail(fail func(context.Context, string) error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.fail = fail
+}
+
+// failBelow has fail answer for every document whose path begins with prefix.
+func (d *documents) failBelow(prefix string, fail func(context.Context) error) {
+	d.setFail(func(ctx context.Context, path string) error {
+		if strings.HasPrefix(path, prefix) {
+			return fail(ctx)
+		}
+		return nil
+	})
 }
 
 func (d *documents) Put(ctx context.Context, path string, body []byte) error {

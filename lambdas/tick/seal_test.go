@@ -142,20 +142,10 @@ func TestSealingIsFinishedLater(t *testing.T) {
 		"no shard is sealed":     refused("SealShard"),
 		"the seal is not stored": refused("PutSeal"),
 		"the seal is not published": func(s *sale) {
-			s.documents.setFail(func(_ context.Context, path string) error {
-				if strings.HasPrefix(path, "seals/") {
-					return errDown
-				}
-				return nil
-			})
+			s.documents.failBelow("seals/", fails)
 		},
 		"the publisher never answers": func(s *sale) {
-			s.documents.setFail(func(ctx context.Context, path string) error {
-				if strings.HasPrefix(path, "seals/") {
-					return hangs(ctx)
-				}
-				return nil
-			})
+			s.documents.failBelow("seals/", hangs)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

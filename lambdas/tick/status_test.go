@@ -240,12 +240,7 @@ func TestWellKnownDocumentsHoldUpNobody(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			play(t, func(t *testing.T, s *sale) {
 				s.plan(event, 20*time.Minute)
-				s.documents.setFail(func(ctx context.Context, path string) error {
-					if strings.HasPrefix(path, ".well-known/") {
-						return fail(ctx)
-					}
-					return nil
-				})
+				s.documents.failBelow(".well-known/", fail)
 				env := s.environment()
 				env.WellKnown = map[string][]byte{".well-known/jwks.json": []byte("{}")}
 				s.invoke(env)

@@ -155,24 +155,19 @@ func TestPointerStall(t *testing.T) {
 		name    string
 		rate    string
 		line    int
-		fault   func(*sale, environment)
+		fault   func(*sale)
 		stalled bool
 	}{
 		{name: "nothing happens", rate: "600", line: 5000},
 		{name: "the line is empty", rate: "600", line: 50},
-		{name: "paused", rate: "600", line: 5000, fault: func(s *sale, _ environment) { s.promoter.set(event, "state", "paused") }},
-		{name: "sold out", rate: "600", line: 5000, fault: func(s *sale, _ environment) { s.promoter.set(event, "state", "soldout") }},
+		{name: "paused", rate: "600", line: 5000, fault: func(s *sale) { s.promoter.set(event, "state", "paused") }},
+		{name: "sold out", rate: "600", line: 5000, fault: func(s *sale) { s.promoter.set(event, "state", "soldout") }},
 		{name: "one a minute", rate: "1", line: 50},
 		{name: "seven a minute", rate: "7", line: 50},
-		{name: "the rate is raised", rate: "1", line: 5000, fault: func(s *sale, _ environment) { s.promoter.set(event, "rate", "600") }},
-		{name: "the clock stands still", rate: "600", line: 5000, stalled: true, fault: func(s *sale, _ environment) {}},
-		{name: "sealing fails", rate: "600", line: 50, stalled: true, fault: func(s *sale, _ environment) {
-			s.documents.setFail(func(_ context.Context, path string) error {
-				if strings.HasPrefix(path, "seals/") {
-					return errDown
-				}
-				return nil
-			})
+		{name: "the rate is raised", rate: "1", line: 5000, fault: func(s *sale) { s.promoter.set(event, "rate", "600") }},
+		{name: "the clock stands still", rate: "600", line: 5000, stalled: true},
+		{name: "sealing fails", rate: "600", line: 50, stalled: true, fault: func(s *sale) {
+			s.documents.failBelow("seals/", fails)
 			s.join(50)
 		}},
 	} {
@@ -189,7 +184,7 @@ func TestPointerStall(t *testing.T) {
 					t.Errorf("the pointer stalled for %v s before", stall)
 				}
 				if test.fault != nil {
-					test.fault(s, env)
+					test.fault(s)
 				}
 				s.until(60*time.Second + half)
 				stall := s.highest(env, names.MetricPointerStall, 21*time.Second, 60*time.Second+half)
