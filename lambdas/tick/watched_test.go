@@ -11,12 +11,24 @@ import (
 	"waitingroom/shared/room"
 )
 
-// deaf is a store that takes no states.
-type deaf struct{ *table }
+// rebuff is a store that takes no states while refuses says so.
+type rebuff struct {
+	*table
+	refuses func() bool
+}
 
-func (deaf) Save(context.Context, room.State, room.Fence) error { return errDown }
-func (deaf) SaveWithPacing(context.Context, room.State, room.Pacing, room.Fence) error {
-	return errDown
+func (r rebuff) Save(ctx context.Context, next room.State, held room.Fence) error {
+	if r.refuses() {
+		return errDown
+	}
+	return r.table.Save(ctx, next, held)
+}
+
+func (r rebuff) SaveWithPacing(ctx context.Context, next room.State, p room.Pacing, held room.Fence) error {
+	if r.refuses() {
+		return errDown
+	}
+	return r.table.SaveWithPacing(ctx, next, p, held)
 }
 
 func TestLeaderGap(t *testing.T) {
@@ -28,7 +40,7 @@ func TestLeaderGap(t *testing.T) {
 			s.invoke(mortal)
 			s.until(5*time.Second + half)
 			standby := s.environment()
-			standby.Store = deaf{s.table}
+			standby.Store = rebuff{s.table, func() bool { return true }}
 			s.invoke(standby)
 			s.until(20*time.Second + half)
 			if gap := s.highest(standby, names.MetricLeaderGap, 0, 20*time.Second); gap > 1 {
@@ -194,26 +206,6 @@ func TestPointerStall(t *testing.T) {
 			})
 		})
 	}
-}
-
-// rebuff is a store that takes no states while refuses says so.
-type rebuff struct {
-	*table
-	refuses func() bool
-}
-
-func (r rebuff) Save(ctx context.Context, next room.State, held room.Fence) error {
-	if r.refuses() {
-		return errDown
-	}
-	return r.table.Save(ctx, next, held)
-}
-
-func (r rebuff) SaveWithPacing(ctx context.Context, next room.State, p room.Pacing, held room.Fence) error {
-	if r.refuses() {
-		return errDown
-	}
-	return r.table.SaveWithPacing(ctx, next, p, held)
 }
 
 // Whoever could not seal, lost the lease over it and leads again later has not been blind since: the
