@@ -57,21 +57,15 @@ func TestFunctions(t *testing.T) {
 }
 
 // The variables are those of names, which local's functions read too.
+// The programs themselves are held to the same list: see local/runtimeapi.
 func TestEnvironment(t *testing.T) {
-	signer := map[string][2]string{ // of admit and of tick
-		"default": {names.EnvPassKey, names.EnvPassKey},
-		"named":   {names.EnvPassKeySecret, names.EnvPassPublicKey},
-	}
+	inSecret := map[string]string{names.FunctionAdmit: names.EnvPassKeySecret, names.FunctionTick: names.EnvPassPublicKey}
 	for name, room := range rooms() {
-		tests := map[string][]string{
-			names.FunctionJoin:  {names.EnvSecret, names.EnvTable, names.EnvRoom},
-			names.FunctionAdmit: {names.EnvSecret, names.EnvTable, names.EnvRoom, names.EnvIssuer, signer[name][0]},
-			names.FunctionPlace: {names.EnvSecret, names.EnvTable, names.EnvRoom},
-			names.FunctionTick: {names.EnvSecret, names.EnvTable, names.EnvRoom, names.EnvIssuer, signer[name][1],
-				names.EnvStatusBucket, names.EnvParameterPath, names.EnvShards},
-			names.FunctionSettings: {names.EnvTable, names.EnvRoom, names.EnvParameterPath, names.EnvShards, names.EnvAlarmTopic},
-		}
-		for function, want := range tests {
+		for _, function := range names.Functions() {
+			want := names.Variables(function)
+			if i := slices.Index(want, names.EnvPassKey); i >= 0 && name == "named" {
+				want[i] = inSecret[function]
+			}
 			slices.Sort(want)
 			if got := slices.Sorted(maps.Keys(room.variables(t, function))); !slices.Equal(got, want) {
 				t.Errorf("%s: %s gets %q, want %q", name, function, got, want)

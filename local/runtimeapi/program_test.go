@@ -267,15 +267,8 @@ func (w *world) environment(function string) map[string]string {
 		names.EnvShards:        "4",
 		names.EnvAlarmTopic:    topicARN,
 	}
-	read := map[string][]string{
-		names.FunctionJoin:     {names.EnvTable, names.EnvSecret, names.EnvRoom},
-		names.FunctionAdmit:    {names.EnvTable, names.EnvSecret, names.EnvRoom, names.EnvIssuer, names.EnvPassKey},
-		names.FunctionPlace:    {names.EnvTable, names.EnvSecret, names.EnvRoom},
-		names.FunctionTick:     {names.EnvTable, names.EnvSecret, names.EnvRoom, names.EnvIssuer, names.EnvPassKey, names.EnvStatusBucket, names.EnvParameterPath, names.EnvShards},
-		names.FunctionSettings: {names.EnvTable, names.EnvRoom, names.EnvParameterPath, names.EnvShards, names.EnvAlarmTopic},
-	}
 	variables := map[string]string{}
-	for _, name := range read[function] {
+	for _, name := range names.Variables(function) {
 		variables[name] = all[name]
 	}
 	return variables

@@ -24,6 +24,23 @@ const (
 	EnvPassPublicKey = "PASS_PUBLIC_KEY"     // its public half, PKIX DER in base64: tick
 )
 
+// Variables are all that a function of names.Functions reads, where KMS holds the key that signs
+// passes. Where a secret does, EnvPassKey gives way to EnvPassKeySecret for admit and to
+// EnvPassPublicKey for tick.
+func Variables(function string) []string {
+	switch function {
+	case FunctionJoin, FunctionPlace:
+		return []string{EnvTable, EnvRoom, EnvSecret}
+	case FunctionAdmit:
+		return []string{EnvTable, EnvRoom, EnvSecret, EnvIssuer, EnvPassKey}
+	case FunctionTick:
+		return []string{EnvTable, EnvRoom, EnvSecret, EnvIssuer, EnvPassKey, EnvStatusBucket, EnvParameterPath, EnvShards}
+	case FunctionSettings:
+		return []string{EnvTable, EnvRoom, EnvParameterPath, EnvShards, EnvAlarmTopic}
+	}
+	panic("names: no function " + function)
+}
+
 // ParameterPath is where promoters set an event: ParameterPath + event + "/" + parameter.
 const ParameterPath = "/waiting-room/"
 
