@@ -10,9 +10,14 @@ BUILD := GOOS=linux GOARCH=arm64 CGO_ENABLED=0 go build -trimpath -buildvcs=fals
 # Go turns cgo off by itself where there is no C compiler, and the race detector needs one.
 RACE := $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
 
+# What runs without the race detector is compiled as the functions are: go vet, the simulation and the
+# programs of local/runtimeapi need the same packages, which a new cache then compiles once.
+PLAIN := CGO_ENABLED=0 go
+
 # Every folder of ours with Go in it. gofmt would also read the Go templates that the CDK's command
 # line brings along in node_modules, which go.mod has the go command ignore.
 FOLDERS := cdk docs lambdas local shared static
+TESTED := $(patsubst %,./%/...,$(filter-out cdk,$(FOLDERS)))
 
 JS_TESTS := $(wildcard static/test/*.test.mjs cdk/test/*.test.mjs)
 
@@ -24,9 +29,11 @@ test: check synth test-cdk test-go test-js
 
 check:
 	@unformatted="$$(gofmt -l $(FOLDERS))"; test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }
-	go vet ./...
+	go vet ./cdk/...
+	$(PLAIN) vet -trimpath $(TESTED)
 
-# The doors in docs/connect-a-shop.md are run too, Node's with the library it uses.
+# A thousand simulated sales take the race detector minutes, and a hundred show it as much. The doors
+# of docs/connect-a-shop.md are run too, Node's with the library that it uses.
 test-go: node_modules
 	@test -n "$(RACE)" || echo "No C compiler: the tests run without the race detector."
 	@test -n "$(CHROMIUM)" || command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
@@ -34,7 +41,9 @@ test-go: node_modules
 	@$${PYTHON:-python3} -c 'import jwt, cryptography' 2>/dev/null || \
 		echo "No PyJWT: the Python door is left out. Install it (pip install 'PyJWT[crypto]') or name a Python that has it in PYTHON."
 	@test -n "$(DYNAMODB_ENDPOINT)" || echo "No DYNAMODB_ENDPOINT: the store is tested against the engines in the process alone."
-	go test $(RACE) $(patsubst %,./%/...,$(filter-out cdk,$(FOLDERS)))
+	$(PLAIN) test -trimpath ./local/simulation
+	$(if $(RACE),go test $(RACE) ./local/simulation -run TestSales -seeds 100)
+	go test $(RACE) $$(go list $(TESTED) | grep -v /local/simulation)
 
 # Apart and without the race detector: it would compile the CDK's packages, which take a minute, a
 # second time, and a stack is put together by one goroutine.
