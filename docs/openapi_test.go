@@ -143,7 +143,7 @@ func TestProblemsAreWhatIsAnswered(t *testing.T) {
 	examples := at(t, description, "components", "examples")
 	var want []any
 	for _, problem := range problems() {
-		want = append(want, httpapi.TypePrefix+problem.Code)
+		want = append(want, names.ProblemPrefix+problem.Code)
 		var answered node
 		if err := json.Unmarshal([]byte(problem.Response().Body), &answered); err != nil {
 			t.Fatal(err)

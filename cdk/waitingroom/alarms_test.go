@@ -12,17 +12,6 @@ import (
 	"waitingroom/shared/names"
 )
 
-// resourcesOf are the template's resources of a kind.
-func resourcesOf(kind string) map[string]resource {
-	found := map[string]resource{}
-	for id, candidate := range synthesised.document.Resources {
-		if candidate.Type == kind {
-			found[id] = candidate
-		}
-	}
-	return found
-}
-
 // roomName is what tick's metrics carry, so what alarms and the dashboard have to ask for.
 func roomName(t *testing.T) string {
 	t.Helper()
@@ -142,7 +131,7 @@ func wantedAlarms() map[string]wantedAlarm {
 func madeAlarms(t *testing.T) map[string]map[string]any {
 	t.Helper()
 	made := map[string]map[string]any{}
-	for id, part := range resourcesOf("AWS::CloudWatch::Alarm") {
+	for id, part := range synthesised.document.All("AWS::CloudWatch::Alarm") {
 		name, ok := strings.CutPrefix(fmt.Sprint(part.Properties["AlarmName"]), roomName(t)+"-")
 		if !ok {
 			t.Errorf("%s: the name %v does not begin with the room's", id, part.Properties["AlarmName"])
@@ -197,7 +186,7 @@ func TestAlarmsLeadToTheRunbook(t *testing.T) {
 // The end of an alarm is told too, but for one whose end would be taken for a mended setting.
 func TestAlarmsTellTheTopic(t *testing.T) {
 	topic := ""
-	for id := range resourcesOf("AWS::SNS::Topic") {
+	for id := range synthesised.document.All("AWS::SNS::Topic") {
 		topic = text(t, []any{map[string]any{"Ref": id}})
 	}
 	for name, properties := range madeAlarms(t) {
@@ -216,7 +205,7 @@ func TestAlarmsTellTheTopic(t *testing.T) {
 
 // A policy of the topic's own takes the place of the one that lets alarms publish.
 func TestAlarmsMayPublish(t *testing.T) {
-	for id, policy := range resourcesOf("AWS::SNS::TopicPolicy") {
+	for id, policy := range synthesised.document.All("AWS::SNS::TopicPolicy") {
 		granted := text(t, policy.Properties["PolicyDocument"])
 		for _, part := range []string{
 			`"Principal":{"Service":"cloudwatch.amazonaws.com"}`, `"StringEquals":{"aws:SourceAccount":{"Ref":"AWS::AccountId"}}`, `":alarm:` + roomName(t) + `-*"`,
@@ -227,7 +216,7 @@ func TestAlarmsMayPublish(t *testing.T) {
 			}
 		}
 	}
-	if n := len(resourcesOf("AWS::SNS::TopicPolicy")); n != 1 {
+	if n := len(synthesised.document.All("AWS::SNS::TopicPolicy")); n != 1 {
 		t.Errorf("%d topic policies, want 1", n)
 	}
 }

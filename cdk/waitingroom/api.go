@@ -15,9 +15,6 @@ import (
 // reference to the stage would close a cycle: see NewWaitingRoom.
 const stage = "room"
 
-// problemPrefix begins the type of every problem document.
-const problemPrefix = "urn:waiting-room:problem:"
-
 // refusal is an answer that API Gateway gives by itself, without asking a function.
 type refusal struct {
 	id     string
@@ -35,18 +32,18 @@ type problem struct {
 
 // The problems that functions answer with too, in the same words.
 var (
-	busy = problem{problemPrefix + "busy", "Very busy", 429,
+	busy = problem{names.ProblemPrefix + "busy", "Very busy", 429,
 		"Too many visitors at this moment. Nothing is lost: ask again."}
-	internal = problem{problemPrefix + "internal", "Something went wrong", 503,
+	internal = problem{names.ProblemPrefix + "internal", "Something went wrong", 503,
 		"The room could not answer. Nothing is lost: ask again."}
-	tooLarge = problem{problemPrefix + "too-large", "Body too large", 413,
+	tooLarge = problem{names.ProblemPrefix + "too-large", "Body too large", 413,
 		"The body is larger than this address takes."}
-	notFound = problem{problemPrefix + "not-found", "Not found", 404,
+	notFound = problem{names.ProblemPrefix + "not-found", "Not found", 404,
 		"The API has no such address. Its description is docs/openapi.json."}
 )
 
 func badRequest(status int, detail string) problem {
-	return problem{problemPrefix + "bad-request", "Bad request", status, detail}
+	return problem{names.ProblemPrefix + "bad-request", "Bad request", status, detail}
 }
 
 // refusals use the codes, statuses and titles that the functions use for the same things.

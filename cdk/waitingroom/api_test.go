@@ -192,7 +192,7 @@ func TestRefusalsAreProblems(t *testing.T) {
 		if err := json.Unmarshal([]byte(body), &answer); err != nil {
 			t.Fatalf("%s: %v", id, err)
 		}
-		code := strings.TrimPrefix(answer.Type, problemPrefix)
+		code := strings.TrimPrefix(answer.Type, names.ProblemPrefix)
 		want, ok := examples[code]
 		if !ok || answer.Type != want.Value.Type || answer.Title != want.Value.Title || answer.Detail == "" {
 			t.Errorf("%s: %+v, want %+v", id, answer, want.Value)

@@ -35,7 +35,7 @@ var searchedFor = regexp.MustCompile(`SEARCH\('\{WaitingRoom,Room,(\w+)\} Metric
 // dashboard is the room's, with the ids of the template's parts where the account's will stand.
 func dashboard(t *testing.T) []widget {
 	t.Helper()
-	found := resourcesOf("AWS::CloudWatch::Dashboard")
+	found := synthesised.document.All("AWS::CloudWatch::Dashboard")
 	if len(found) != 1 {
 		t.Fatalf("%d dashboards, want 1", len(found))
 	}
@@ -140,7 +140,7 @@ func TestDashboardBeginsWithTheSale(t *testing.T) {
 			t.Errorf("number %d is a %s of %q, want %q", i, w.Properties.View, got, want)
 		}
 	}
-	alarms := resourcesOf("AWS::CloudWatch::Alarm")
+	alarms := synthesised.document.All("AWS::CloudWatch::Alarm")
 	if got, want := slices.Sorted(slices.Values(widgets[5].Properties.Alarms)), slices.Sorted(maps.Keys(alarms)); !slices.Equal(got, want) {
 		t.Errorf("shows the alarms %q, want %q", got, want)
 	}
@@ -170,11 +170,11 @@ func TestDashboardShowsTheRoomsParts(t *testing.T) {
 	for kind, dimension := range map[string]string{
 		"AWS::DynamoDB::Table": "AWS/DynamoDB TableName", "AWS::CloudFront::Distribution": "AWS/CloudFront DistributionId",
 	} {
-		for id := range resourcesOf(kind) {
+		for id := range synthesised.document.All(kind) {
 			parts[id] = dimension
 		}
 	}
-	for _, api := range resourcesOf("AWS::ApiGateway::RestApi") {
+	for _, api := range synthesised.document.All("AWS::ApiGateway::RestApi") {
 		parts[fmt.Sprint(api.Properties["Name"])] = "AWS/ApiGateway ApiName"
 	}
 	seen := map[string]bool{}

@@ -18,12 +18,6 @@ import (
 	"waitingroom/shared/names"
 )
 
-// A run's shards, where its promoter sets none.
-const (
-	defaultShards = 16
-	mostShards    = 128
-)
-
 // What a new on-demand table takes at once; warm throughput can only raise it.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/warm-throughput.html
 const (
@@ -85,7 +79,7 @@ func (p Props) withDefaults() Props {
 		p.PassKey = PassKeyKMS
 	}
 	if p.Shards == 0 {
-		p.Shards = defaultShards
+		p.Shards = names.DefaultShards
 	}
 	if p.OriginKey == "" {
 		p.OriginKey = "1"
@@ -242,8 +236,8 @@ func (p Props) checkPassKey() error {
 }
 
 func (p Props) checkShards() error {
-	if 1 <= p.Shards && p.Shards <= mostShards {
+	if 1 <= p.Shards && p.Shards <= names.MostShards {
 		return nil
 	}
-	return fmt.Errorf("Shards cannot be %d: give 1 to %d, or nothing for %d", p.Shards, mostShards, defaultShards)
+	return fmt.Errorf("Shards cannot be %d: give 1 to %d, or nothing for %d", p.Shards, names.MostShards, names.DefaultShards)
 }

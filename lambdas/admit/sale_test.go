@@ -262,7 +262,7 @@ func wantProblem(t testing.TB, r httpapi.Response, status int, code string) {
 	if err := json.Unmarshal([]byte(r.Body), &document); err != nil {
 		t.Fatalf("%s: %v", r.Body, err)
 	}
-	if r.StatusCode != status || document.Status != status || document.Type != httpapi.TypePrefix+code || document.Detail == "" {
+	if r.StatusCode != status || document.Status != status || document.Type != names.ProblemPrefix+code || document.Detail == "" {
 		t.Errorf("%d %s, want %d %s", r.StatusCode, r.Body, status, code)
 	}
 }

@@ -142,7 +142,7 @@ func wantProblem(t *testing.T, r httpapi.Response, status int, code string) {
 	if err := json.Unmarshal([]byte(r.Body), &document); err != nil {
 		t.Fatalf("%s: %v", r.Body, err)
 	}
-	if r.StatusCode != status || document.Status != status || document.Type != httpapi.TypePrefix+code ||
+	if r.StatusCode != status || document.Status != status || document.Type != names.ProblemPrefix+code ||
 		r.Headers["Content-Type"] != "application/problem+json" {
 		t.Errorf("%d %v %s, want %d %s", r.StatusCode, r.Headers, r.Body, status, code)
 	}

@@ -68,7 +68,7 @@ type Ticker struct {
 	Monotonic  func() time.Duration // never goes back, whatever the wall clock does
 	Parallel   int                  // how many shards are read or sealed at a time
 	WellKnown  map[string][]byte    // documents by path, published before any status
-	Shards     int                  // of a run whose promoter sets none; 0 for settings.DefaultShards
+	Shards     int                  // of a run whose promoter sets none; 0 for names.DefaultShards
 	Log        *slog.Logger
 	Metrics    *metrics.Log
 

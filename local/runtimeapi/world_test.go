@@ -249,7 +249,7 @@ func (w *world) newSale(t testing.TB, event string, change func(*room.State)) *s
 func problem(r httpapi.Response) string {
 	var document struct{ Type string }
 	json.Unmarshal([]byte(r.Body), &document) // other answers have none
-	return strings.TrimPrefix(document.Type, httpapi.TypePrefix)
+	return strings.TrimPrefix(document.Type, names.ProblemPrefix)
 }
 
 // with is a copy of variables with another value, or without one that is empty.

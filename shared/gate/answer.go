@@ -6,12 +6,14 @@ import (
 	"html/template"
 	"net/http"
 	"strconv"
+
+	"waitingroom/shared/names"
 )
 
 // The types of the problem documents.
 const (
-	ProblemRefused   = "urn:waiting-room:problem:pass-refused"   // 403: go to the room for a pass
-	ProblemUnchecked = "urn:waiting-room:problem:pass-unchecked" // 503: try again with the same pass
+	ProblemRefused   = names.ProblemPrefix + "pass-refused"   // 403: go to the room for a pass
+	ProblemUnchecked = names.ProblemPrefix + "pass-unchecked" // 503: try again with the same pass
 )
 
 // shield keeps what is said about a pass out of caches, and its address out of Referer headers.

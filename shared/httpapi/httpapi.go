@@ -78,7 +78,7 @@ func (p *Problem) Response() Response {
 		Title  string `json:"title"`
 		Status int    `json:"status"`
 		Detail string `json:"detail"`
-	}{TypePrefix + p.Code, p.Title, p.Status, p.Detail})
+	}{names.ProblemPrefix + p.Code, p.Title, p.Status, p.Detail})
 	if err != nil {
 		panic(err) // strings and a number always marshal
 	}

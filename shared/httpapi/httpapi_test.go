@@ -200,9 +200,9 @@ func documented(t *testing.T) []string {
 	}
 	var codes []string
 	for _, kind := range description.Components.Schemas.Problem.Properties.Type.Enum {
-		code, found := strings.CutPrefix(kind, httpapi.TypePrefix)
+		code, found := strings.CutPrefix(kind, names.ProblemPrefix)
 		if !found {
-			t.Errorf("the type %q lacks the prefix %s", kind, httpapi.TypePrefix)
+			t.Errorf("the type %q lacks the prefix %s", kind, names.ProblemPrefix)
 		}
 		codes = append(codes, code)
 	}
@@ -322,7 +322,7 @@ func TestErrorsBecomeProblems(t *testing.T) {
 			if err := json.Unmarshal([]byte(response.Body), &document); err != nil {
 				t.Fatalf("%s: %v", response.Body, err)
 			}
-			if document["type"] != httpapi.TypePrefix+test.code || document["status"] != float64(test.status) ||
+			if document["type"] != names.ProblemPrefix+test.code || document["status"] != float64(test.status) ||
 				document["title"] == "" || document["detail"] == "" {
 				t.Errorf("document %s, want %s", response.Body, test.code)
 			}

@@ -24,9 +24,6 @@ type Problem struct {
 	RetryAfter time.Duration // zero: do not ask again by yourself; otherwise whole seconds, rounded up
 }
 
-// TypePrefix is what precedes a problem's code in its `type`.
-const TypePrefix = "urn:waiting-room:problem:"
-
 // busyRetry is how long a visitor waits who came when a store was busy. The page adds its jitter.
 const busyRetry = 2 * time.Second
 

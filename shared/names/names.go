@@ -112,6 +112,15 @@ const (
 	AssetCacheControl = "public, max-age=60"
 )
 
+// ProblemPrefix is what precedes a problem's code in its `type`, whoever answers.
+const ProblemPrefix = "urn:waiting-room:problem:"
+
+// How many shards a run has where neither its promoter nor the deployment says, and at most.
+const (
+	DefaultShards = 16
+	MostShards    = 128
+)
+
 // PassParameter is the query parameter that carries a pass to the shop.
 const PassParameter = "waitingroom_pass"
 

@@ -8,16 +8,17 @@ import (
 	"strings"
 	"time"
 
+	"waitingroom/shared/names"
 	"waitingroom/shared/room"
 )
 
 // Check is Parse as far as the event's run st still lets its settings change at now; without a run
 // st is room.State{Closing: room.NoCohort}. defaultShards is what a run gets whose promoter sets
-// none: 1 to 128, or 0 for DefaultShards. Whoever judges parameters asks Check, so that a promoter
+// none: 1 to 128, or 0 for names.DefaultShards. Whoever judges parameters asks Check, so that a promoter
 // is told what the leader does.
 func Check(raw, good map[string]string, st room.State, defaultShards int, now time.Time) Result {
 	if defaultShards == 0 {
-		defaultShards = DefaultShards
+		defaultShards = names.DefaultShards
 	}
 	wanted, moved := raw[OnSale], false
 	inForce := st.OnSale.Format(time.RFC3339Nano)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"waitingroom/shared/names"
 	"waitingroom/shared/room"
 )
 
@@ -108,7 +109,7 @@ func TestCheck(t *testing.T) {
 }
 
 func TestDefaultShards(t *testing.T) {
-	for shards, want := range map[int]int{0: DefaultShards, 1: 1, 16: 16, 128: 128} {
+	for shards, want := range map[int]int{0: names.DefaultShards, 1: 1, 16: 16, 128: 128} {
 		r := Check(planned(), nil, room.State{Closing: room.NoCohort}, shards, noon)
 		if r.Settings.Shards != want || r.Good["shards"] != "" {
 			t.Errorf("default %d: %d shards, good %q", shards, r.Settings.Shards, r.Good["shards"])

@@ -11,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"waitingroom/shared/names"
 	"waitingroom/shared/room"
 )
 
@@ -23,9 +24,6 @@ const (
 
 // shards is the one that is read only when a run begins.
 const shards = "shards"
-
-// DefaultShards is how many shards a run has where neither its promoter nor the deployment says.
-const DefaultShards = 16
 
 // message is the one without a language; the others are message + "/" + tag.
 const message = "message"
@@ -166,10 +164,9 @@ func setShards(s *room.Settings, text string) error {
 // ParseShards reads a number of shards, 1 to 128. The error completes a sentence that begins with
 // the name of what was set.
 func ParseShards(text string) (int, error) {
-	const most = 128
-	n, ok := wholeNumber(text, most)
+	n, ok := wholeNumber(text, names.MostShards)
 	if !ok {
-		return 0, fmt.Errorf("%s is not a whole number of shards between 1 and %d", quote(text), most)
+		return 0, fmt.Errorf("%s is not a whole number of shards between 1 and %d", quote(text), names.MostShards)
 	}
 	return n, nil
 }

@@ -49,7 +49,7 @@ func (r Rejection) String() string { return r.Parameter + ": " + r.Reason }
 // a required one keeps its last good value and is reported.
 //
 // What depends on the event's run is left to Check.
-func Parse(raw, good map[string]string) Result { return parse(raw, good, DefaultShards) }
+func Parse(raw, good map[string]string) Result { return parse(raw, good, names.DefaultShards) }
 
 func parse(raw, good map[string]string, defaultShards int) Result {
 	r := Result{Settings: defaults(defaultShards), Good: map[string]string{}}
