@@ -154,9 +154,7 @@ func (l *leader) run(ctx context.Context, end time.Duration) {
 			continue
 		case <-timer.C:
 		}
-		again := l.stepOnce(ctx)
-		l.measure(ctx, again)
-		if again == rest {
+		if l.look(ctx) == rest {
 			return
 		}
 		// A step that took longer than a second is not made up for: time is measured, not counted.
