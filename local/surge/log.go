@@ -13,11 +13,11 @@ type Log struct {
 	Event    string
 	Rate     int           // visitors per minute, as the promoter set it
 	Began    time.Time     // by the room's clock; all durations count from here
-	OnSale   time.Duration // of the first status that was open, or when it was to be
+	OnSale   time.Duration // the time that the first open status names, or when it was to be
 	Ended    time.Duration
 	Visitors []Visitor
 	Seals    []room.SealDocument // published, by cohort, without a gap
-	Statuses []Sighting          // every version that was seen, in order
+	Statuses []Sighting          // every version that pages took over: never one older than the one before it
 	Seconds  []Second            // from the beginning, one after the other
 	DrawKey  string              // hex; empty while the run is not closed
 	Commit   string              // hex
@@ -32,6 +32,24 @@ type Log struct {
 
 	// Joins that were refused, by the problem's code, such as "busy"; "none" for no answer at all.
 	Refusals map[string]int64
+
+	Requests Requests
+}
+
+// Requests counts the calls of a sale by what they cost. Zero where nobody counted.
+type Requests struct {
+	Pages  int64 // files of the page, on first visits
+	Polls  int64 // of the status
+	Seals  int64 // documents read
+	Joins  int64 // calls of the API to join
+	Admits int64 // calls of the API to admit
+	Origin int64 // reads of the bucket, by the cache
+	Bytes  int64 // sent by the cache to visitors, with headers
+
+	TableWrites float64 // units
+	TableReads  float64 // units
+	Signatures  int64
+	Publishes   int64 // writes to the bucket
 }
 
 // Sighting is when a status was first seen, and what it said.
