@@ -22,7 +22,7 @@ type Memory struct {
 	pacings  map[string]room.Pacing
 	counters map[memoryCounter]counter
 	seals    map[cohortKey]lasting[room.Seal]
-	visitors map[memoryVisitor]lasting[room.Visitor]
+	visitors map[room.Run]map[string]place // by the visitor's id
 	caps     map[memoryCap]slots
 	watched  map[string]bool
 }
@@ -36,11 +36,6 @@ type memoryCounter struct {
 type cohortKey struct {
 	run    room.Run
 	cohort int64
-}
-
-type memoryVisitor struct {
-	run room.Run
-	id  string
 }
 
 // memoryCap leaves out the number of parts, as the table's key does.
@@ -68,6 +63,47 @@ type lasting[V any] struct {
 	until time.Time
 }
 
+// place is a visitor as it is kept. A sale may have ten million of them, and a time.Time takes three
+// times as much as what is left of it at the table's precision: numbers are Unix milliseconds, those
+// of the pass seconds.
+type place struct {
+	cohort, seq            int64
+	joined, mark           int64
+	until                  int64 // Unix nanoseconds
+	pass                   string
+	passIssued, passExpiry int64
+	shard                  int32
+	admitted               bool
+}
+
+func placeOf(v room.Visitor, until time.Time) place {
+	p := place{
+		cohort: v.Cohort, shard: int32(v.Shard), seq: v.Seq,
+		joined: v.Joined.UnixMilli(), mark: v.Mark.UnixMilli(), until: until.UnixNano(),
+	}
+	if v.Pass != nil {
+		p.admit(*v.Pass)
+	}
+	return p
+}
+
+func (p *place) admit(pass room.Pass) {
+	p.admitted, p.pass = true, pass.ID
+	p.passIssued, p.passExpiry = pass.Issued.Unix(), pass.Expiry.Unix()
+}
+
+// visitor is the place as the store's callers know it.
+func (p *place) visitor(id string) room.Visitor {
+	v := room.Visitor{
+		ID: id, Cohort: p.cohort, Shard: int(p.shard), Seq: p.seq,
+		Joined: time.UnixMilli(p.joined).UTC(), Mark: time.UnixMilli(p.mark).UTC(),
+	}
+	if p.admitted {
+		v.Pass = &room.Pass{ID: p.pass, Issued: time.Unix(p.passIssued, 0).UTC(), Expiry: time.Unix(p.passExpiry, 0).UTC()}
+	}
+	return v
+}
+
 // NewMemory returns an empty store.
 func NewMemory(now func() time.Time) *Memory {
 	return &Memory{
@@ -76,7 +112,7 @@ func NewMemory(now func() time.Time) *Memory {
 		pacings:  map[string]room.Pacing{},
 		counters: map[memoryCounter]counter{},
 		seals:    map[cohortKey]lasting[room.Seal]{},
-		visitors: map[memoryVisitor]lasting[room.Visitor]{},
+		visitors: map[room.Run]map[string]place{},
 		caps:     map[memoryCap]slots{},
 		watched:  map[string]bool{},
 	}
@@ -273,13 +309,13 @@ func (m *Memory) Seal(ctx context.Context, run room.Run, cohort int64) (room.Sea
 	return copySeal(stored.value), nil
 }
 
-// visitor returns the visitor as it stands at now, with its end of life.
-func (m *Memory) visitor(k memoryVisitor, now time.Time) (lasting[room.Visitor], error) {
-	stored, ok := m.visitors[k]
-	if !ok || !now.Before(stored.until) {
-		return lasting[room.Visitor]{}, fmt.Errorf("visitor: %w", ErrNotFound)
+// place returns the visitor's place as it stands at now.
+func (m *Memory) place(run room.Run, id string, now time.Time) (place, error) {
+	p, ok := m.visitors[run][id]
+	if !ok || now.UnixNano() >= p.until {
+		return place{}, fmt.Errorf("visitor: %w", ErrNotFound)
 	}
-	return stored, nil
+	return p, nil
 }
 
 // AddVisitor is DynamoDB.AddVisitor.
@@ -289,12 +325,15 @@ func (m *Memory) AddVisitor(ctx context.Context, run room.Run, v room.Visitor) (
 		return room.Visitor{}, err
 	}
 	defer m.mu.Unlock()
-	k := memoryVisitor{run, v.ID}
-	if stored, err := m.visitor(k, now); err == nil {
-		return copyVisitor(stored.value), nil
+	stored, ok := m.visitors[run][v.ID]
+	if !ok || now.UnixNano() >= stored.until {
+		stored = placeOf(v, now.Add(keepRun))
+		if m.visitors[run] == nil {
+			m.visitors[run] = map[string]place{}
+		}
+		m.visitors[run][v.ID] = stored
 	}
-	m.visitors[k] = lasting[room.Visitor]{copyVisitor(v), now.Add(keepRun)}
-	return copyVisitor(v), nil
+	return stored.visitor(v.ID), nil
 }
 
 // Visitor is DynamoDB.Visitor.
@@ -304,8 +343,11 @@ func (m *Memory) Visitor(ctx context.Context, run room.Run, id string) (room.Vis
 		return room.Visitor{}, err
 	}
 	defer m.mu.Unlock()
-	stored, err := m.visitor(memoryVisitor{run, id}, now)
-	return copyVisitor(stored.value), err
+	stored, err := m.place(run, id, now)
+	if err != nil {
+		return room.Visitor{}, err
+	}
+	return stored.visitor(id), nil
 }
 
 // Mark is DynamoDB.Mark.
@@ -315,17 +357,16 @@ func (m *Memory) Mark(ctx context.Context, run room.Run, id string, start time.T
 		return room.Visitor{}, false, err
 	}
 	defer m.mu.Unlock()
-	k := memoryVisitor{run, id}
-	stored, err := m.visitor(k, now)
+	stored, err := m.place(run, id, now)
 	if err != nil {
 		return room.Visitor{}, false, err
 	}
-	old = copyVisitor(stored.value)
+	old = stored.visitor(id)
 	if old.Pass != nil || !old.Mark.Before(start) && !old.Mark.After(start.Add(MarkAhead)) {
 		return old, false, nil
 	}
-	stored.value.Mark = toMilli(start)
-	m.visitors[k] = stored
+	stored.mark = start.UnixMilli()
+	m.visitors[run][id] = stored
 	return old, true, nil
 }
 
@@ -336,18 +377,15 @@ func (m *Memory) Admit(ctx context.Context, run room.Run, id string, pass room.P
 		return room.Pass{}, err
 	}
 	defer m.mu.Unlock()
-	k := memoryVisitor{run, id}
-	stored, err := m.visitor(k, now)
+	stored, err := m.place(run, id, now)
 	if err != nil {
 		return room.Pass{}, err
 	}
-	if stored.value.Pass != nil {
-		return *stored.value.Pass, nil
+	if !stored.admitted {
+		stored.admit(pass)
+		m.visitors[run][id] = stored
 	}
-	pass = copyPass(pass)
-	stored.value.Pass = &pass
-	m.visitors[k] = stored
-	return pass, nil
+	return *stored.visitor(id).Pass, nil
 }
 
 // TakeSlot is DynamoDB.TakeSlot.
