@@ -111,6 +111,99 @@ func TestCheckoutShowsThePass(t *testing.T) {
 	}
 }
 
+// A visitor with a pass presses the button, and once more in another tab: there is one order, which
+// the checkout and the receipt show from then on.
+func TestOrder(t *testing.T) {
+	address, signer := open(t)
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Jar: jar}
+	get := func(path string) (string, string) {
+		t.Helper()
+		response, err := client.Get(address + path)
+		return arrived(t, response, err)
+	}
+	_, body := get("/shop?" + names.PassParameter + "=" + sign(t, address, signer, time.Minute))
+	for _, want := range []string{`<form method="post" action="/shop/order">`, `<button id="order" type="submit">Place the order (demonstration)</button>`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the checkout lacks %s:\n%s", want, body)
+		}
+	}
+	if path, _ := get("/shop/order"); path != "/shop" {
+		t.Errorf("the receipt of no order leads to %s", path)
+	}
+	for range 2 {
+		response, err := client.PostForm(address+"/shop/order", nil)
+		path, body := arrived(t, response, err)
+		if path != "/shop/order" || !strings.Contains(body, "<h1>Your order is placed</h1>") || !strings.Contains(body, `id="order-number">1<`) {
+			t.Errorf("the order leads to %s:\n%s", path, body)
+		}
+	}
+	if _, body := get("/shop"); strings.Contains(body, "<form") || !strings.Contains(body, `<a id="ordered" href="/shop/order">order 1</a>`) {
+		t.Errorf("the checkout does not show the order:\n%s", body)
+	}
+}
+
+// arrived returns where redirects have led, and the page there.
+func arrived(t *testing.T, response *http.Response, err error) (path, body string) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	page, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("%s answers %d, %v", response.Request.URL.Path, response.StatusCode, err)
+	}
+	return response.Request.URL.Path, string(page)
+}
+
+// Nobody orders without a pass, from another site's page or with a body that is no form's, and none
+// of it leaves an order behind.
+func TestOrdersThatAreRefused(t *testing.T) {
+	address, signer := open(t)
+	withPass := "/shop/order?" + names.PassParameter + "=" + sign(t, address, signer, time.Minute)
+	looks := time.Duration(0)
+	for _, test := range []struct {
+		name, path, body string
+		header           http.Header
+		status           int
+	}{
+		{"no pass", "/shop/order", "", nil, http.StatusForbidden},
+		{"a pass that is none", "/shop/order?" + names.PassParameter + "=nonsense", "", nil, http.StatusForbidden},
+		{"another site's form", withPass, "", http.Header{"Sec-Fetch-Site": {"cross-site"}}, http.StatusForbidden},
+		{"another site's form, in an old browser", withPass, "", http.Header{"Origin": {"https://evil.example"}}, http.StatusForbidden},
+		{"a body of two kilobytes", withPass, strings.Repeat("x", 2<<10), nil, http.StatusRequestEntityTooLarge},
+		{"a form of the shop's own", withPass, "", http.Header{"Sec-Fetch-Site": {"same-origin"}, "Origin": {address}}, http.StatusSeeOther},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address+test.path, strings.NewReader(test.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name, values := range test.header {
+				request.Header[name] = values
+			}
+			response, err := http.DefaultTransport.RoundTrip(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close()
+			if response.StatusCode != test.status {
+				t.Errorf("answers %d, want %d", response.StatusCode, test.status)
+			}
+			// With another pass each time: the gate takes one that keeps coming for a visitor without cookies.
+			looks++
+			_, body := browse(t, address+"/shop?"+names.PassParameter+"="+sign(t, address, signer, time.Minute+looks*time.Second))
+			if strings.Contains(body, `id="ordered"`) != (test.status == http.StatusSeeOther) {
+				t.Errorf("the checkout shows:\n%s", body)
+			}
+		})
+	}
+}
+
 // The page may not use what its own policy forbids: styles and scripts.
 func TestCheckoutKeepsItsPolicy(t *testing.T) {
 	address, signer := open(t)
@@ -156,5 +249,8 @@ func TestOtherAddressesAndMethods(t *testing.T) {
 func TestOptionsAreChecked(t *testing.T) {
 	if _, err := shop.New(shop.Options{Room: "http://room.example", Address: "http://127.0.0.1/shop", Event: "demo"}); err == nil {
 		t.Error("a room that can be tampered with was accepted")
+	}
+	if _, err := shop.New(shop.Options{Room: "http://127.0.0.1", Address: "http://127.0.0.1/shop", Event: "demo", Capacity: -1}); err == nil {
+		t.Error("a negative capacity was accepted")
 	}
 }
