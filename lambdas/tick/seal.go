@@ -29,9 +29,8 @@ func (l *leader) seal(ctx context.Context, st room.State) (room.State, error) {
 		return st, err
 	}
 	if due {
-		decided := st.BeginClosing(l.settings.OnSale)
-		decided.Owner = l.owner
-		if err := l.save(ctx, &decided, l.pacing); err != nil {
+		decided, pacing := l.decide(st)
+		if err := l.save(ctx, &decided, pacing); err != nil {
 			return st, err
 		}
 		st = decided
@@ -44,6 +43,20 @@ func (l *leader) seal(ctx context.Context, st room.State) (room.State, error) {
 		return st, fmt.Errorf("seal cohort %d: %w", st.Closing, err)
 	}
 	return st.FinishClosing(seal.Size()), nil
+}
+
+// decide is the state in which the open cohort is to be sealed. It moves the pointer too: if the
+// leader dies before it has sealed the cohort, a standby counts from this write on, and people would
+// wait for two takeovers. Unless it lets everybody in: the credit that is left over is for those who
+// are being sealed.
+func (l *leader) decide(st room.State) (room.State, room.Pacing) {
+	decided, pacing := st.BeginClosing(l.settings.OnSale), l.pacing
+	moved, paced := room.Step(decided, pacing, l.settings, nil, l.Now())
+	if st.Phase == room.Open && moved.Phase == room.Open && moved.Admitted < moved.Base {
+		decided, pacing = moved, paced
+	}
+	decided.Owner = l.owner
+	return decided, pacing
 }
 
 func (l *leader) closingDue(ctx context.Context, st room.State) (bool, error) {

@@ -13,8 +13,8 @@ import (
 
 const (
 	// takeover is the longest time between two versions when a leader dies. The standby sees a
-	// version up to a second late, at its next step, and finds out four steps later.
-	takeover = 5*time.Second + stepTakes
+	// version up to a second late, at its next step, and finds out within three seconds and a quarter.
+	takeover = 4250*time.Millisecond + stepTakes
 	// stepTakes is more than the calls of one step take when nothing is wrong.
 	stepTakes = 300 * time.Millisecond
 )
