@@ -268,7 +268,8 @@ func TestSlowLeaderKeepsTheLease(t *testing.T) {
 		env := s.environment()
 		s.fill(env, "600", 5000)
 		s.until(15*time.Second + 200*time.Millisecond)
-		s.invoke(s.environment())
+		standby := s.environment()
+		s.invoke(standby)
 		owner := s.state(event).Owner
 		s.promoter.setFail(hangs)
 		s.documents.setFail(func(ctx context.Context, _ string) error { return hangs(ctx) })
@@ -278,6 +279,9 @@ func TestSlowLeaderKeepsTheLease(t *testing.T) {
 			if now := s.state(event).Owner; now != owner {
 				t.Fatalf("at %v the lease went from %q to %q", s.elapsed(), owner, now)
 			}
+		}
+		if tried := len(standby.log.messages("step lost")); tried > 0 {
+			t.Errorf("the standby tried to take over %d times", tried)
 		}
 	})
 }
