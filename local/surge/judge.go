@@ -81,10 +81,11 @@ func compareNumbers(v, w *Visitor) int {
 	return cmp.Or(cmp.Compare(v.Cohort, w.Cohort), cmp.Compare(v.Shard, w.Shard), cmp.Compare(v.Seq, w.Seq))
 }
 
-// place computes everybody's place from the seals.
+// place computes everybody's place from the seals. A size that is wrong is another promise's matter:
+// places follow from the counts.
 func (b *bench) place() {
 	b.places = make([]int64, len(b.log.Visitors))
-	var seal room.Seal
+	var cohort *Drawn
 	sealed := int64(NoCohort)
 	for _, i := range b.order {
 		v := &b.log.Visitors[i]
@@ -92,20 +93,24 @@ func (b *bench) place() {
 			continue
 		}
 		if v.Cohort != sealed {
-			seal, sealed = sealOf(b.log.Seals[v.Cohort]), v.Cohort
+			seal := b.log.Seals[v.Cohort]
+			seal.Size = total(seal.Counts)
+			// Nobody has a place by a seal that cannot be read.
+			cohort, _ = DrawCohort(seal)
+			sealed = v.Cohort
 		}
-		b.places[i], _ = seal.Position(int(v.Shard), v.Seq)
+		if cohort != nil {
+			b.places[i], _ = cohort.Position(v.Shard, v.Seq)
+		}
 	}
 }
 
-// sealOf reads a document. A seed that cannot be read becomes zero, by which no place comes out right.
-func sealOf(d room.SealDocument) room.Seal {
-	s := room.Seal{Run: room.Run{Event: d.Event, ID: d.Run}, Cohort: d.Cohort, Base: d.Base, Counts: d.Counts}
-	seed, err := hex.DecodeString(d.Seed)
-	if err == nil && len(seed) == len(s.Seed) {
-		s.Seed = [32]byte(seed)
+func total(counts []int64) int64 {
+	var sum int64
+	for _, n := range counts {
+		sum += n
 	}
-	return s
+	return sum
 }
 
 // follow goes through the statuses once.
@@ -174,10 +179,7 @@ func (b *bench) complete() Promise {
 	p := promise(Complete, "Seals follow each other without a gap, and every number in them is a visitor's or was lost on the way to one.", "places")
 	var line int64
 	for c, s := range b.log.Seals {
-		var size int64
-		for _, n := range s.Counts {
-			size += n
-		}
+		size := total(s.Counts)
 		switch {
 		case s.Event != b.log.Event || s.Run != b.log.Run || s.Cohort != int64(c):
 			p.fail("the seal of cohort %d is that of cohort %d of run %s", c, s.Cohort, s.Run)

@@ -174,9 +174,8 @@ func admitted(v Visitor) bool { return v.Admitted != Never }
 // swapDraw gives the pool another seed, and everybody the places that follow from it: only the draw
 // key tells.
 func swapDraw(log *Log) {
-	pool := sealOf(log.Seals[0])
-	pool.Seed[0] ^= 1
-	log.Seals[0] = pool.Document()
+	log.Seals[0].Seed = strings.Repeat("01", 32)
+	pool, _ := DrawCohort(log.Seals[0])
 	byPlace := map[int64]Visitor{}
 	for _, v := range log.Visitors {
 		byPlace[v.Position] = v
@@ -186,7 +185,7 @@ func swapDraw(log *Log) {
 		if v.Cohort != 0 {
 			continue
 		}
-		v.Position, _ = pool.Position(int(v.Shard), v.Seq)
+		v.Position, _ = pool.Position(v.Shard, v.Seq)
 		// Whoever has a place now goes through what its former holder went through.
 		was := byPlace[v.Position]
 		v.Called, v.Admitted, v.Issued, v.NoShow, v.Outcome, v.Refused = was.Called, was.Admitted, was.Issued, was.NoShow, was.Outcome, was.Refused
@@ -271,6 +270,8 @@ func TestJudgeTellsWhatIsBroken(t *testing.T) {
 			v, w := &log.Visitors[0], &log.Visitors[1]
 			v.Position, w.Position = w.Position, v.Position
 		}, []string{OwnPlace}},
+		{"a seed that nobody can read", func(log *Log) { log.Seals[5].Seed = "none" },
+			[]string{Complete, NobodyLost, OwnPlace, Draw, InTurn}},
 		{"called without a place", func(log *Log) { first(log).Position = 0 }, []string{OwnPlace}},
 		{"a seed that does not follow from the key", swapDraw, []string{Draw}},
 		{"a key that was not committed to", func(log *Log) {
