@@ -1,50 +1,30 @@
-// Package dynamodb is a DynamoDB-compatible engine in this process, for the room on one machine.
-// It keeps everything in memory and is for thousands of visitors: each new item costs it time in
-// proportion to those it has, and each transaction copies the whole table. It deletes nothing by
-// ttl and does not know BatchGetItem.
+// Package dynamodb is a DynamoDB-compatible engine in this process, for the room on one machine. It
+// keeps everything in memory, in hash maps behind many locks, so that a call costs the same whether
+// a table holds ten items or ten million.
+//
+// It has the calls of API, Scan, Query and those on tables, with expressions, and no indexes,
+// streams, batches or legacy parameters. Items past their ttl stay: DynamoDB deletes them within
+// days, and they can be read until then.
+//
+// Expressions are evaluated by code of its own. The interpreter of github.com/truora/minidyn v0.7.0
+// took 16 µs and 121 allocations for the condition and the update of a join's counter, parses each
+// text anew, leaves the item as it is at REMOVE, and keeps numbers as float64, which makes
+// 12345678901234567890123456789 end in zeros.
 package dynamodb
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/truora/minidyn/server"
 )
-
-// Target is how the X-Amz-Target header of every call to DynamoDB begins.
-const Target = "DynamoDB_20120810."
 
 // creation is how long an engine may take to create a table.
 const creation = time.Minute
-
-// engine keeps calls that change the list of tables apart from all others: minidyn guards the
-// items of a table, and not the list.
-type engine struct {
-	tables sync.RWMutex
-	server http.Handler
-}
-
-// NewHandler returns an empty engine that speaks DynamoDB's JSON protocol.
-func NewHandler() http.Handler { return &engine{server: server.NewServer()} }
-
-func (e *engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if strings.HasSuffix(r.Header.Get("X-Amz-Target"), "Table") {
-		e.tables.Lock()
-		defer e.tables.Unlock()
-	} else {
-		e.tables.RLock()
-		defer e.tables.RUnlock()
-	}
-	e.server.ServeHTTP(w, r)
-}
 
 // CreateTable creates the room's table, on demand and with the string keys pk and sk, at whatever
 // engine client speaks to, and returns when it can be used. A table of that name that exists is

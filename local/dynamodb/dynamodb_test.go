@@ -23,6 +23,11 @@ import (
 
 var run = room.Run{Event: "demo", ID: "00112233445566778899aabbccddeeff"}
 
+func newHandler() http.Handler {
+	engine := dynamodb.NewEngine()
+	return dynamodb.NewHandler(engine, engine)
+}
+
 func start(t testing.TB, handler http.Handler) *sdk.Client {
 	listener := httptest.NewServer(handler)
 	t.Cleanup(listener.Close)
@@ -34,7 +39,7 @@ func start(t testing.TB, handler http.Handler) *sdk.Client {
 }
 
 func TestTableKeepsItsItems(t *testing.T) {
-	client := start(t, dynamodb.NewHandler())
+	client := start(t, newHandler())
 	s := store.New(client, "room", time.Now)
 	if _, err := s.Count(t.Context(), run, 0, 0); err == nil {
 		t.Fatal("counted in a table that does not exist")
@@ -52,7 +57,7 @@ func TestTableKeepsItsItems(t *testing.T) {
 
 // TestTablesAppearWhileOthersAreUsed is for the race detector.
 func TestTablesAppearWhileOthersAreUsed(t *testing.T) {
-	client := start(t, dynamodb.NewHandler())
+	client := start(t, newHandler())
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
@@ -92,7 +97,7 @@ func TestTableThatTakesItsTime(t *testing.T) {
 func TestTableThatCannotBeCreated(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	client := start(t, dynamodb.NewHandler())
+	client := start(t, newHandler())
 	if err := dynamodb.CreateTable(ctx, client, "room"); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want %v", err, context.Canceled)
 	}
@@ -102,7 +107,7 @@ func TestTableThatCannotBeCreated(t *testing.T) {
 func BenchmarkJoin(b *testing.B) {
 	for _, held := range []int{0, 2_000, 10_000} {
 		b.Run(fmt.Sprint("held=", held), func(b *testing.B) {
-			client := start(b, dynamodb.NewHandler())
+			client := start(b, newHandler())
 			if err := dynamodb.CreateTable(b.Context(), client, "room"); err != nil {
 				b.Fatal(err)
 			}
