@@ -33,8 +33,29 @@ type Deployment struct {
 	Metrics *metrics.Log
 }
 
-// New returns the functions by their names in package names.
+// New returns the functions by their names in package names, each in one environment that answers
+// everything at once.
 func New(d Deployment) (map[string]Function, error) {
+	build, err := newBuilder(d, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	made := map[string]Function{}
+	for name, environment := range build.functions() {
+		made[name] = environment()
+	}
+	return made, nil
+}
+
+// builder makes environments. What they derive from the secret and the key is made once.
+type builder struct {
+	Deployment
+	tickets ticket.Key
+	signers map[string]admit.Signer
+	now     func() time.Time
+}
+
+func newBuilder(d Deployment, now func() time.Time) (*builder, error) {
 	tickets, err := ticket.NewKey(d.Secret)
 	if err != nil {
 		return nil, err
@@ -43,15 +64,33 @@ func New(d Deployment) (map[string]Function, error) {
 	if err != nil {
 		return nil, err
 	}
-	view := store.NewView(d.Store, time.Now)
-	return map[string]Function{
-		names.FunctionJoin: join.NewHandler(&join.Joiner{
-			Store: d.Store, States: view, Pick: random.IntN, Now: time.Now, Metrics: d.Metrics,
-		}, tickets).Answer(d.Log, d.Metrics),
-		names.FunctionAdmit: admit.NewHandler(&admit.Admitter{
-			Store: d.Store, Line: view, Tickets: tickets, Signers: signers,
-			Issuer: d.Issuer, Pick: random.IntN, Random: rand.Reader, Now: time.Now, Metrics: d.Metrics,
-		}).Answer(d.Log, d.Metrics),
-		names.FunctionPlace: place.NewHandler(view, tickets).Answer(d.Log, d.Metrics),
-	}, nil
+	return &builder{d, tickets, signers, now}, nil
+}
+
+// functions are what makes a new environment of each function, with memory of its own.
+func (b *builder) functions() map[string]func() Function {
+	return map[string]func() Function{
+		names.FunctionJoin:  b.join,
+		names.FunctionAdmit: b.admit,
+		names.FunctionPlace: b.place,
+	}
+}
+
+func (b *builder) view() *store.View { return store.NewView(b.Store, b.now) }
+
+func (b *builder) join() Function {
+	return join.NewHandler(&join.Joiner{
+		Store: b.Store, States: b.view(), Pick: random.IntN, Now: b.now, Metrics: b.Metrics,
+	}, b.tickets).Answer(b.Log, b.Metrics)
+}
+
+func (b *builder) admit() Function {
+	return admit.NewHandler(&admit.Admitter{
+		Store: b.Store, Line: b.view(), Tickets: b.tickets, Signers: b.signers,
+		Issuer: b.Issuer, Pick: random.IntN, Random: rand.Reader, Now: b.now, Metrics: b.Metrics,
+	}).Answer(b.Log, b.Metrics)
+}
+
+func (b *builder) place() Function {
+	return place.NewHandler(b.view(), b.tickets).Answer(b.Log, b.Metrics)
 }
