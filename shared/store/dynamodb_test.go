@@ -20,7 +20,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
-	"github.com/truora/minidyn/server"
 
 	"waitingroom/shared/room"
 	"waitingroom/shared/store"
@@ -313,7 +312,7 @@ func (l *lossy) loseNext() {
 
 // TestLostAnswers holds what a write reports that happened and whose answer was lost.
 func TestLostAnswers(t *testing.T) {
-	engine := &lossy{engine: server.NewServer()}
+	engine := &lossy{engine: newEngine()}
 	endpoint := httptest.NewServer(engine)
 	t.Cleanup(endpoint.Close)
 	client := connect(endpoint.URL)

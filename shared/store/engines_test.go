@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"crypto/rand"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"testing"
@@ -13,8 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/truora/minidyn/server"
 
+	engine "waitingroom/local/dynamodb"
 	"waitingroom/shared/room"
 	"waitingroom/shared/store"
 )
@@ -51,11 +52,17 @@ var (
 // endpointVariable names the environment variable with the address of another DynamoDB engine.
 const endpointVariable = "DYNAMODB_ENDPOINT"
 
-// onEveryTable runs a test against the tables at hand: one of the engine in this process, and one
-// at the endpoint in the environment.
+// onEveryTable runs a test against the tables at hand: one of the engine in this process, as the room
+// on one machine reaches it and over a socket, and one at the endpoint in the environment.
 func onEveryTable(t *testing.T, test func(*testing.T, *dynamodb.Client, string)) {
-	t.Run("minidyn", func(t *testing.T) {
-		client := inProcess(t)
+	t.Run("engine", func(t *testing.T) {
+		client := inProcess()
+		test(t, client, table(t, client))
+	})
+	t.Run("socket", func(t *testing.T) {
+		endpoint := httptest.NewServer(newEngine())
+		t.Cleanup(endpoint.Close)
+		client := connect(endpoint.URL)
 		test(t, client, table(t, client))
 	})
 	t.Run("endpoint", func(t *testing.T) {
@@ -68,14 +75,17 @@ func onEveryTable(t *testing.T, test func(*testing.T, *dynamodb.Client, string))
 	})
 }
 
-func inProcess(t *testing.T) *dynamodb.Client {
-	engine := httptest.NewServer(server.NewServer())
-	t.Cleanup(engine.Close)
-	return connect(engine.URL)
+func newEngine() http.Handler {
+	tables := engine.NewEngine()
+	return engine.NewHandler(tables, tables)
+}
+
+func inProcess() *dynamodb.Client {
+	return connect("http://engine", func(o *dynamodb.Options) { o.HTTPClient = engine.InProcess(newEngine()) })
 }
 
 // connect returns a client that retries without delay.
-func connect(endpoint string) *dynamodb.Client {
+func connect(endpoint string, options ...func(*dynamodb.Options)) *dynamodb.Client {
 	return dynamodb.New(dynamodb.Options{
 		BaseEndpoint: aws.String(endpoint),
 		Region:       "eu-west-1",
@@ -83,7 +93,7 @@ func connect(endpoint string) *dynamodb.Client {
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
 			o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
 		}),
-	})
+	}, options...)
 }
 
 // table creates a table of the test's own and deletes it at the end.
