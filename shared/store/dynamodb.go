@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -91,7 +90,8 @@ func (d *DynamoDB) SaveWithPacing(ctx context.Context, next room.State, pacing r
 	if err != nil {
 		return fmt.Errorf("save state and pacing: %w", err)
 	}
-	state, beside := d.saving(next, held), d.changing(pacingKey(next.Event), encoded)
+	state, beside := d.saving(next, held), pacingChange.of(pacingKey(next.Event), encoded)
+	state.TableName, beside.TableName = aws.String(d.table), aws.String(d.table)
 	_, err = d.api.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{
 		TransactItems: []types.TransactWriteItem{{Update: &state}, {Update: &beside}},
 	}, once)
@@ -109,7 +109,7 @@ func (d *DynamoDB) Count(ctx context.Context, run room.Run, cohort int64, shard 
 		Key:                       primary(counterKey(run, cohort, shard)),
 		UpdateExpression:          aws.String("SET #ttl = :ttl ADD #n :one"),
 		ConditionExpression:       aws.String("attribute_not_exists(#sealed)"),
-		ExpressionAttributeNames:  names("n", "sealed", "ttl"),
+		ExpressionAttributeNames:  counterNames,
 		ExpressionAttributeValues: attributes{":one": number(1), ":ttl": d.until(keepRun)},
 	}, types.ReturnValueUpdatedNew, once)
 	if _, refused := conditionFailed(err); refused {
@@ -137,7 +137,7 @@ func (d *DynamoDB) SealShard(ctx context.Context, run room.Run, cohort int64, sh
 	updated, err := d.update(ctx, types.Update{
 		Key:                       primary(counterKey(run, cohort, shard)),
 		UpdateExpression:          aws.String("SET #sealed = :true, #n = if_not_exists(#n, :zero), #ttl = :ttl"),
-		ExpressionAttributeNames:  names("n", "sealed", "ttl"),
+		ExpressionAttributeNames:  counterNames,
 		ExpressionAttributeValues: attributes{":true": flag(true), ":zero": number(0), ":ttl": d.until(keepRun)},
 		// All attributes, since engines differ on whether one that kept its value was updated.
 	}, types.ReturnValueAllNew)
@@ -150,7 +150,7 @@ func (d *DynamoDB) SealShard(ctx context.Context, run room.Run, cohort int64, sh
 // PutSeal writes the seal of a cohort unless it is there already. It returns ErrConflict if
 // another one is there.
 func (d *DynamoDB) PutSeal(ctx context.Context, seal room.Seal) error {
-	old, err := d.create(ctx, sealKey(seal.Run, seal.Cohort), encodeSeal(seal))
+	old, err := d.create(ctx, sealChange, sealKey(seal.Run, seal.Cohort), encodeSeal(seal))
 	if err != nil {
 		return failed("put seal", err)
 	}
@@ -187,7 +187,11 @@ func (d *DynamoDB) Seal(ctx context.Context, run room.Run, cohort int64) (room.S
 // holds it, v or the earlier one. A retry may meet its own earlier write: the same place means
 // success.
 func (d *DynamoDB) AddVisitor(ctx context.Context, run room.Run, v room.Visitor) (room.Visitor, error) {
-	old, err := d.create(ctx, visitorKey(run, v.ID), encodeVisitor(v))
+	change := visitorChange
+	if v.Pass != nil {
+		change = admittedChange
+	}
+	old, err := d.create(ctx, change, visitorKey(run, v.ID), encodeVisitor(v))
 	if err != nil {
 		return room.Visitor{}, failed("add visitor", err)
 	}
@@ -219,7 +223,7 @@ func (d *DynamoDB) Mark(ctx context.Context, run room.Run, id string, start time
 		Key:                                 primary(visitorKey(run, id)),
 		UpdateExpression:                    aws.String("SET #mark = :start"),
 		ConditionExpression:                 aws.String("attribute_exists(#pk) AND attribute_not_exists(#jti) AND (#mark < :start OR #mark > :wrong)"),
-		ExpressionAttributeNames:            names("pk", "jti", "mark"),
+		ExpressionAttributeNames:            markNames,
 		ExpressionAttributeValues:           attributes{":start": millis(start), ":wrong": millis(start.Add(MarkAhead))},
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}, types.ReturnValueAllOld, once)
@@ -238,9 +242,7 @@ func (d *DynamoDB) Mark(ctx context.Context, run room.Run, id string, start time
 // who was never added is ErrNotFound. A retry may meet its own earlier write: the same pass means
 // success.
 func (d *DynamoDB) Admit(ctx context.Context, run room.Run, id string, pass room.Pass) (room.Pass, error) {
-	change := d.changing(visitorKey(run, id), encodePass(pass))
-	change.ConditionExpression = aws.String("attribute_exists(#pk) AND attribute_not_exists(#jti)")
-	change.ExpressionAttributeNames["#pk"] = "pk"
+	change := passChange.of(visitorKey(run, id), encodePass(pass))
 	change.ReturnValuesOnConditionCheckFailure = types.ReturnValuesOnConditionCheckFailureAllOld
 	_, err := d.update(ctx, change, types.ReturnValueNone)
 	old, refused := conditionFailed(err)
@@ -268,7 +270,7 @@ func (d *DynamoDB) TakeSlot(ctx context.Context, run room.Run, w room.Window, pa
 		Key:                       primary(capKey(run, w, part)),
 		UpdateExpression:          aws.String("SET #last = :at, #ttl = :ttl ADD #n :one"),
 		ConditionExpression:       aws.String("attribute_not_exists(#n) OR #n < :limit"),
-		ExpressionAttributeNames:  names("n", "last", "ttl"),
+		ExpressionAttributeNames:  capNames,
 		ExpressionAttributeValues: attributes{":one": number(1), ":limit": number(limit), ":at": millis(at), ":ttl": d.until(keepCap)},
 	}, types.ReturnValueNone, once)
 	if _, refused := conditionFailed(err); refused {
@@ -292,9 +294,7 @@ func (d *DynamoDB) Taken(ctx context.Context, run room.Run, w room.Window, part 
 // leader reads them at its next step. Where there is no state, there is nobody to tell, and that is
 // no error. Repeating it is harmless.
 func (d *DynamoDB) Announce(ctx context.Context, event string, at time.Time) error {
-	change := d.changing(stateKey(event), attributes{announced: millis(at)})
-	change.ConditionExpression = aws.String("attribute_exists(#version)")
-	change.ExpressionAttributeNames["#version"] = "version"
+	change := announcementChange.of(stateKey(event), attributes{announced: millis(at)})
 	_, err := d.update(ctx, change, types.ReturnValueNone)
 	if _, refused := conditionFailed(err); refused {
 		return nil
@@ -343,43 +343,22 @@ func (d *DynamoDB) Watched(ctx context.Context) ([]string, error) {
 // saving is the conditional write of a state. The condition looks at the version and not at the
 // key, so that a mark of another function does not stand in the way of the first state.
 func (d *DynamoDB) saving(next room.State, held room.Fence) types.Update {
-	change := d.changing(stateKey(next.Event), encodeState(next))
 	if held == (room.Fence{}) {
-		change.ConditionExpression = aws.String("attribute_not_exists(#version)")
-		return change
+		return firstStateChange.of(stateKey(next.Event), encodeState(next))
 	}
-	change.ConditionExpression = aws.String("#owner = :heldowner AND #version = :heldversion")
+	change := stateChange.of(stateKey(next.Event), encodeState(next))
 	change.ExpressionAttributeValues[":heldowner"] = text(held.Owner)
 	change.ExpressionAttributeValues[":heldversion"] = number(held.Version)
 	return change
 }
 
-// changing is the write that sets the given attributes and leaves all others alone.
-func (d *DynamoDB) changing(k key, set attributes) types.Update {
-	var assignments []string
-	values := attributes{}
-	for _, name := range slices.Sorted(maps.Keys(set)) {
-		assignments = append(assignments, "#"+name+" = :"+name)
-		values[":"+name] = set[name]
-	}
-	return types.Update{
-		TableName:                 aws.String(d.table),
-		Key:                       primary(k),
-		UpdateExpression:          aws.String("SET " + strings.Join(assignments, ", ")),
-		ExpressionAttributeNames:  names(slices.Collect(maps.Keys(set))...),
-		ExpressionAttributeValues: values,
-	}
-}
-
 // create writes an item unless there is one, which it returns then. It is an update since not
 // every engine returns the old item of a refused put.
-func (d *DynamoDB) create(ctx context.Context, k key, set attributes) (old attributes, err error) {
+func (d *DynamoDB) create(ctx context.Context, c change, k key, set attributes) (old attributes, err error) {
 	set["ttl"] = d.until(keepRun)
-	change := d.changing(k, set)
-	change.ConditionExpression = aws.String("attribute_not_exists(#pk)")
-	change.ExpressionAttributeNames["#pk"] = "pk"
-	change.ReturnValuesOnConditionCheckFailure = types.ReturnValuesOnConditionCheckFailureAllOld
-	_, err = d.update(ctx, change, types.ReturnValueNone)
+	update := c.of(k, set)
+	update.ReturnValuesOnConditionCheckFailure = types.ReturnValuesOnConditionCheckFailureAllOld
+	_, err = d.update(ctx, update, types.ReturnValueNone)
 	old, refused := conditionFailed(err)
 	if refused && len(old) == 0 {
 		return nil, errors.New("the table does not return what stood in the way")
@@ -425,15 +404,6 @@ func (d *DynamoDB) until(keep time.Duration) types.AttributeValue { return secon
 func once(o *dynamodb.Options) { o.Retryer = aws.NopRetryer{} }
 
 func primary(k key) attributes { return attributes{"pk": text(k.pk), "sk": text(k.sk)} }
-
-// names gives every attribute a placeholder: DynamoDB reserves words such as last and ttl.
-func names(list ...string) map[string]string {
-	placeholders := make(map[string]string, len(list))
-	for _, name := range list {
-		placeholders["#"+name] = name
-	}
-	return placeholders
-}
 
 func visitor(operation, id string, found attributes) (room.Visitor, error) {
 	if len(found) == 0 {
