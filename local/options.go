@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"waitingroom/local/shop"
 	"waitingroom/shared/room"
 	"waitingroom/shared/settings"
 )
@@ -23,6 +25,10 @@ type Options struct {
 	Rate             int    // visitors per minute
 	DynamoDBEndpoint string // empty: the engine in this process
 	Secret           string // empty: drawn anew at every start
+	Shards           int    // of the sale's counters; 0: as many as a deployment has that says nothing
+	ShopCapacity     int    // orders a minute that the demo shop can complete; 0: any number
+	Limits           Limits
+	Chaos            Chaos
 }
 
 func parseOptions(args []string, help io.Writer) (Options, error) {
@@ -42,10 +48,13 @@ func parseOptionsAt(args []string, help io.Writer, now time.Time) (Options, erro
 	flags.IntVar(&o.Rate, "rate", 60, "`visitors` per minute that the shop can bear, 1 to 60000")
 	flags.StringVar(&o.DynamoDBEndpoint, "dynamodb-endpoint", "", "`address` of another engine, such as DynamoDB Local")
 	flags.StringVar(&o.Secret, "secret", "", "`text` of 32 or more characters that keys are derived from; with the same one and -dynamodb-endpoint, places outlive a restart")
+	flags.IntVar(&o.ShopCapacity, "shop-capacity", 0, "`orders` a minute beyond which the demo shop slows down and fails; 0: none")
+	flags.BoolVar(&o.Limits.On, "limits", false, "refuse and delay calls as the services of AWS do")
+	o.Limits.register(flags)
 	err := flags.Parse(args)
 	switch {
 	case err == flag.ErrHelp:
-		fmt.Fprintln(help, "go run ./local runs the whole waiting room on this machine.")
+		fmt.Fprintln(help, "go run ./local runs the whole waiting room on this machine.\ngo run ./local surge sends a crowd to it (see go run ./local surge -help).")
 		flags.SetOutput(help)
 		flags.PrintDefaults()
 		return o, err
@@ -82,8 +91,17 @@ func (o *Options) check(onsale string, now time.Time) error {
 	if o.Secret != "" && len(o.Secret) < 32 {
 		return fmt.Errorf("-secret: %d characters are too few, give at least 32", len(o.Secret))
 	}
+	if err := checkShopCapacity(o.ShopCapacity); err != nil {
+		return err
+	}
+	if err := o.Limits.check(); err != nil {
+		return err
+	}
 	if o.DynamoDBEndpoint == "" {
 		return nil
+	}
+	if o.Limits.On {
+		return errors.New("-limits: another engine has its own: leave -dynamodb-endpoint out")
 	}
 	if u, err := url.Parse(o.DynamoDBEndpoint); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return fmt.Errorf("-dynamodb-endpoint: %q is not an address such as http://127.0.0.1:8000", o.DynamoDBEndpoint)
@@ -101,6 +119,13 @@ func parseOnSale(text string, now time.Time) (time.Time, error) {
 		return t, fmt.Errorf("-onsale: %q is neither a time from now such as 30s nor RFC 3339 with offset such as 2026-11-21T10:00:00Z", text)
 	}
 	return t, nil
+}
+
+func checkShopCapacity(perMinute int) error {
+	if perMinute != 0 && perMinute < shop.LeastCapacity {
+		return fmt.Errorf("-shop-capacity: %d orders a minute: give at least %d, or 0 for a shop that bears any number", perMinute, shop.LeastCapacity)
+	}
+	return nil
 }
 
 func checkAddress(name, address string) error {

@@ -149,7 +149,8 @@ func TestPlacesOutliveARestart(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	engine := httptest.NewServer(dynamodb.NewHandler())
+	kept := dynamodb.NewEngine()
+	engine := httptest.NewServer(dynamodb.NewHandler(kept, kept))
 	t.Cleanup(engine.Close) // after the rooms, whose leases are in it
 	o := Options{
 		OnSale: time.Now().Add(10 * time.Minute), Rate: 60,

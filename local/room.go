@@ -18,6 +18,8 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	awsdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
@@ -27,7 +29,9 @@ import (
 	"waitingroom/lambdas/settings"
 	"waitingroom/lambdas/tick"
 	"waitingroom/local/dynamodb"
+	"waitingroom/local/faults"
 	"waitingroom/local/functions"
+	"waitingroom/local/limits"
 	"waitingroom/local/parameterstore"
 	"waitingroom/local/shop"
 	"waitingroom/shared/metrics"
@@ -53,7 +57,12 @@ type Room struct {
 	awsAddr   string // of DynamoDB and Parameter Store
 	table     string
 	calls     *http.Transport // to DynamoDB and Parameter Store
+	tables    *tables         // nil if another engine is used
 	parameter *parameterstore.Store
+	gateway   *limits.Gateway // nil without limits
+	stale     *faults.Stale   // nil without chaos
+	pool      *functions.Pool
+	shop      *shop.Shop
 	servers   []*http.Server
 	documents *publish.Folder
 	folder    string
@@ -61,6 +70,8 @@ type Room struct {
 	stopTick  context.CancelFunc
 	ticking   sync.WaitGroup
 	running   sync.WaitGroup
+
+	invocations *faults.Invocations // of tick, if they are killed
 }
 
 // Start starts everything and returns when visitors can come. ctx bounds the start only.
@@ -88,8 +99,13 @@ func (r *Room) start(ctx context.Context, log *slog.Logger) error {
 	}
 	r.awsAddr = "http://" + reachable(aws)
 
-	// The functions reach the stores over HTTP, so those have to listen first.
-	r.serve(aws, awsHandler(r.parameter, o.DynamoDBEndpoint == ""))
+	if o.DynamoDBEndpoint == "" {
+		if r.tables, err = newTables(o); err != nil {
+			return errors.Join(err, page.Close(), aws.Close())
+		}
+	}
+	// The functions read parameters over HTTP, so those have to be served first.
+	r.serve(aws, awsHandler(r.parameter, r.tables))
 	if err := r.setParameters(); err != nil {
 		return errors.Join(err, page.Close())
 	}
@@ -99,20 +115,21 @@ func (r *Room) start(ctx context.Context, log *slog.Logger) error {
 	}
 	r.serve(page, site)
 	tickCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	r.invoke, r.stopTick = tick.NewHandler(ticker), stop
+	r.invoke, r.stopTick = tick.NewHandler(ticker()), stop
+	if o.Chaos.On {
+		r.invocations = faults.NewInvocations(o.Event, tickEvery, ticker, log)
+		r.ticking.Go(func() { r.invocations.Run(tickCtx) })
+		return nil
+	}
 	r.ticking.Go(func() { r.schedule(tickCtx, log) })
 	return nil
 }
 
 // wire builds the functions as their programs do, and the site in front of them.
-func (r *Room) wire(ctx context.Context, log *slog.Logger) (http.Handler, *tick.Ticker, error) {
+func (r *Room) wire(ctx context.Context, log *slog.Logger) (site http.Handler, ticker func() *tick.Ticker, err error) {
 	var secret []byte
 	secret, r.table = r.secretAndTable()
-	client := awsdynamodb.NewFromConfig(r.config(), func(options *awsdynamodb.Options) {
-		if r.options.DynamoDBEndpoint != "" {
-			options.BaseEndpoint = &r.options.DynamoDBEndpoint
-		}
-	})
+	client := awsdynamodb.NewFromConfig(r.config(), r.reachTables)
 	if err := dynamodb.CreateTable(ctx, client, r.table); err != nil {
 		return nil, nil, err
 	}
@@ -141,12 +158,14 @@ func (r *Room) wire(ctx context.Context, log *slog.Logger) (http.Handler, *tick.
 	if r.documents, err = publish.NewFolder(r.folder); err != nil {
 		return nil, nil, err
 	}
-	checkout, err := shop.New(shop.Options{Room: r.address, Address: r.address + shop.Path, Event: r.options.Event, Logger: log})
+	r.shop, err = shop.New(shop.Options{
+		Room: r.address, Address: r.address + shop.Path, Event: r.options.Event, Capacity: r.options.ShopCapacity, Logger: log,
+	})
 	if err != nil {
 		return nil, nil, err
 	}
 	counts := &metrics.Log{Out: io.Discard, Room: "local", Now: time.Now}
-	api, err := functions.New(functions.Deployment{
+	api, err := r.api(functions.Deployment{
 		Store: kept, Secret: secret, PassKey: passKey, Issuer: r.address, Log: log, Metrics: counts,
 	})
 	if err != nil {
@@ -155,15 +174,63 @@ func (r *Room) wire(ctx context.Context, log *slog.Logger) (http.Handler, *tick.
 	started := time.Now()
 	r.parameter.OnChange(changes(settings.NewHandler(&settings.Listener{
 		Store: kept, Parameters: unlimited, Path: names.ParameterPath, Now: time.Now, Log: log.With("function", names.FunctionSettings),
-		Alarm: settings.Alarm{Topics: topics{log}, Topic: "local", Room: "local"}, Metrics: counts,
+		Alarm: settings.Alarm{Topics: topics{log}, Topic: "local", Room: "local"}, Shards: r.options.Shards, Metrics: counts,
 	}), log))
-	ticker := &tick.Ticker{
-		Store: kept, Parameters: reader, Publisher: r.documents,
-		Secret: secret, Random: crypto.Reader,
-		Now: time.Now, Monotonic: func() time.Duration { return time.Since(started) },
-		Parallel: 16, WellKnown: wellKnown, Log: log.With("function", names.FunctionTick), Metrics: counts,
+	ticker = func() *tick.Ticker {
+		return &tick.Ticker{
+			Store: kept, Parameters: reader, Publisher: r.documents,
+			Secret: secret, Random: crypto.Reader,
+			Now: time.Now, Monotonic: func() time.Duration { return time.Since(started) },
+			Parallel: 16, WellKnown: wellKnown, Shards: r.options.Shards, Log: log.With("function", names.FunctionTick), Metrics: counts,
+		}
 	}
-	return newSite(api, r.documents, checkout), ticker, nil
+	documents, err := r.published()
+	if err != nil {
+		return nil, nil, err
+	}
+	return newSite(api, documents, r.shop), ticker, nil
+}
+
+// published is what visitors get of the documents.
+func (r *Room) published() (http.Handler, error) {
+	if !r.options.Chaos.On {
+		return r.documents, nil
+	}
+	var err error
+	r.stale, err = faults.NewStale(r.documents, r.options.Chaos.Stale, staleMost, seed(), time.Now)
+	return r.stale, err
+}
+
+// reachTables has a client call the engine in this process without a socket, or the other one.
+func (r *Room) reachTables(o *awsdynamodb.Options) {
+	if r.tables == nil {
+		o.BaseEndpoint = &r.options.DynamoDBEndpoint
+		return
+	}
+	o.HTTPClient = dynamodb.InProcess(r.tables)
+	// One client serves all environments, each of which would have retries of its own to spend.
+	o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) { o.RateLimiter = ratelimit.None })
+}
+
+// api is API Gateway and the functions behind it.
+func (r *Room) api(d functions.Deployment) (http.Handler, error) {
+	limited := r.options.Limits
+	if !limited.On {
+		// A thousand environments are more than a room on one machine can need.
+		limited.Environments = functions.Concurrency
+	}
+	var err error
+	if r.pool, err = functions.NewPool(d, functions.PoolOptions{Limit: limited.Environments}); err != nil {
+		return nil, err
+	}
+	gateway := newGateway(r.pool.Functions())
+	if !limited.On {
+		return gateway, nil
+	}
+	if r.gateway, err = limits.NewGateway(limited.APIRate, limited.APIBurst, nil); err != nil {
+		return nil, err
+	}
+	return r.gateway.Limit(gateway), nil
 }
 
 // changes tells the settings function of a changed parameter, as EventBridge does.

@@ -19,7 +19,7 @@ import (
 const maxBody = 10 << 20
 
 // newSite is what CloudFront is in production: it sends each address to where it belongs.
-func newSite(api map[string]functions.Function, documents, checkout http.Handler) http.Handler {
+func newSite(api, documents, checkout http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(names.StatusPrefix, documents)
 	mux.Handle(names.SealsPrefix, documents)
@@ -28,7 +28,7 @@ func newSite(api map[string]functions.Function, documents, checkout http.Handler
 	mux.Handle(names.AssetsPrefix, asset(http.FileServerFS(static.Files)))
 	mux.Handle(shop.Path, checkout)
 	mux.Handle(shop.Path+"/", checkout)
-	mux.Handle("/v1/", newGateway(api))
+	mux.Handle("/v1/", api)
 	mux.HandleFunc("/", page)
 	for _, folder := range []string{names.StatusPrefix, names.SealsPrefix, names.AssetsPrefix, "/v1/"} {
 		mux.HandleFunc(strings.TrimSuffix(folder, "/"), notFound) // or the mux would add the slash
@@ -134,18 +134,12 @@ func answer(w http.ResponseWriter, response httpapi.Response) {
 
 // awsHandler speaks to the AWS SDK and command line: Parameter Store, and DynamoDB if the engine
 // in this process is used.
-func awsHandler(parameters *parameterstore.Store, engine bool) http.Handler {
-	var tables http.Handler
-	if engine {
-		tables = dynamodb.NewHandler()
-	}
+func awsHandler(parameters *parameterstore.Store, engine *tables) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		target := r.Header.Get("X-Amz-Target")
-		switch {
-		case tables != nil && strings.HasPrefix(target, dynamodb.Target):
-			tables.ServeHTTP(w, r)
-		default:
-			parameters.ServeHTTP(w, r)
+		if engine != nil && strings.HasPrefix(r.Header.Get("X-Amz-Target"), dynamodb.Target) {
+			engine.ServeHTTP(w, r)
+			return
 		}
+		parameters.ServeHTTP(w, r)
 	})
 }
