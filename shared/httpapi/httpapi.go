@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"math"
 	"net/http"
@@ -129,16 +128,13 @@ func Decode(r Request, limit int, v any) error {
 	if len(body) == 0 || body[0] != '{' {
 		return BadRequest("Send a JSON object.")
 	}
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	if err := decoder.Decode(v); err != nil {
-		var wrongType *json.UnmarshalTypeError
-		if errors.As(err, &wrongType) {
-			return BadRequest("The field %q has to be a %s.", wrongType.Field, wrongType.Type)
-		}
-		return BadRequest("The body is not valid JSON.")
-	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return BadRequest("Send one JSON object and nothing behind it.")
+	err := json.Unmarshal(body, v)
+	var wrongType *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &wrongType):
+		return BadRequest("The field %q has to be a %s.", wrongType.Field, wrongType.Type)
+	case err != nil:
+		return BadRequest("Send one valid JSON object and nothing behind it.")
 	}
 	return nil
 }

@@ -54,21 +54,23 @@ func NewKey(secret []byte) (Key, error) {
 // Seal writes the ticket. It panics if an id is not 32 hexadecimal digits or the event's name is
 // empty or longer than 64 bytes, which no code of ours makes.
 func (k Key) Seal(t Ticket) string {
-	run, visitor := mustDecode(t.Run), mustDecode(t.Visitor)
 	if len(t.Event) < 1 || len(t.Event) > 64 {
 		panic("ticket: bad event name")
 	}
 	payload := make([]byte, 0, fixed+len(t.Event))
 	payload = binary.BigEndian.AppendUint16(payload, uint16(len(t.Event)))
 	payload = append(payload, t.Event...)
-	payload = append(payload, run...)
-	payload = append(payload, visitor...)
+	payload = appendID(payload, t.Run)
+	payload = appendID(payload, t.Visitor)
 	payload = binary.BigEndian.AppendUint64(payload, uint64(t.Cohort))
 	payload = binary.BigEndian.AppendUint16(payload, uint16(t.Shard))
 	payload = binary.BigEndian.AppendUint64(payload, uint64(t.Seq))
 
-	head := version + "." + base64.RawURLEncoding.EncodeToString(payload)
-	return head + "." + base64.RawURLEncoding.EncodeToString(k.mac(head))
+	text := append(make([]byte, 0, maxLen), version+"."...)
+	text = base64.RawURLEncoding.AppendEncode(text, payload)
+	mac := k.mac(text)
+	text = append(text, '.')
+	return string(base64.RawURLEncoding.AppendEncode(text, mac))
 }
 
 // Open checks a ticket and returns what it says, or ErrBad. There is one way to write a ticket:
@@ -84,7 +86,7 @@ func (k Key) Open(text string) (Ticket, error) {
 	}
 	encoding := base64.RawURLEncoding.Strict()
 	mac, err := encoding.DecodeString(text[end+1:])
-	if err != nil || !hmac.Equal(mac, k.mac(text[:end])) {
+	if err != nil || !hmac.Equal(mac, k.mac([]byte(text[:end]))) {
 		return Ticket{}, ErrBad
 	}
 	head, encoded, found := strings.Cut(text[:end], ".")
@@ -115,16 +117,16 @@ func (k Key) Open(text string) (Ticket, error) {
 	}, nil
 }
 
-func (k Key) mac(head string) []byte {
+func (k Key) mac(head []byte) []byte {
 	mac := hmac.New(sha256.New, k[:])
-	mac.Write([]byte(head))
+	mac.Write(head)
 	return mac.Sum(nil)
 }
 
-func mustDecode(id string) []byte {
-	raw, err := hex.DecodeString(id)
-	if err != nil || len(raw) != idBytes {
+func appendID(payload []byte, id string) []byte {
+	appended, err := hex.AppendDecode(payload, []byte(id))
+	if err != nil || len(appended)-len(payload) != idBytes {
 		panic("ticket: bad id")
 	}
-	return raw
+	return appended
 }

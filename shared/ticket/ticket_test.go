@@ -25,7 +25,7 @@ func key(t testing.TB, secret string) Key {
 
 // sign puts the right mac behind anything.
 func sign(k Key, head string) string {
-	return head + "." + base64.RawURLEncoding.EncodeToString(k.mac(head))
+	return head + "." + base64.RawURLEncoding.EncodeToString(k.mac([]byte(head)))
 }
 
 func TestOpenReadsWhatSealWrote(t *testing.T) {
