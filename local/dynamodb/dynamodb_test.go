@@ -7,14 +7,17 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"waitingroom/local/dynamodb"
 	"waitingroom/shared/room"
@@ -31,12 +34,27 @@ func newHandler() http.Handler {
 func start(t testing.TB, handler http.Handler) *sdk.Client {
 	listener := httptest.NewServer(handler)
 	t.Cleanup(listener.Close)
+	return connect(listener.URL)
+}
+
+// connect returns a client that tries again without delay.
+func connect(endpoint string, options ...func(*sdk.Options)) *sdk.Client {
 	return sdk.New(sdk.Options{
-		BaseEndpoint: aws.String(listener.URL),
+		BaseEndpoint: aws.String(endpoint),
 		Region:       "eu-west-1",
 		Credentials:  credentials.NewStaticCredentialsProvider("local", "local", ""),
-	})
+		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
+			o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
+		}),
+	}, options...)
 }
+
+type attributes = map[string]types.AttributeValue
+
+func text(s string) types.AttributeValue   { return &types.AttributeValueMemberS{Value: s} }
+func number(s string) types.AttributeValue { return &types.AttributeValueMemberN{Value: s} }
+
+func same(a, b any) bool { return reflect.DeepEqual(a, b) }
 
 func TestTableKeepsItsItems(t *testing.T) {
 	client := start(t, newHandler())
@@ -100,42 +118,5 @@ func TestTableThatCannotBeCreated(t *testing.T) {
 	client := start(t, newHandler())
 	if err := dynamodb.CreateTable(ctx, client, "room"); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want %v", err, context.Canceled)
-	}
-}
-
-// BenchmarkJoin adds visitors to a table that holds some, as a join does: a counter and a visitor.
-func BenchmarkJoin(b *testing.B) {
-	for _, held := range []int{0, 2_000, 10_000} {
-		b.Run(fmt.Sprint("held=", held), func(b *testing.B) {
-			client := start(b, newHandler())
-			if err := dynamodb.CreateTable(b.Context(), client, "room"); err != nil {
-				b.Fatal(err)
-			}
-			s := store.New(client, "room", time.Now)
-			var joined atomic.Int64
-			join := func() {
-				n := joined.Add(1)
-				shard := int(n % 16)
-				seq, err := s.Count(b.Context(), run, 0, shard)
-				if err == nil {
-					id := room.VisitorID(fmt.Append(nil, n))
-					_, err = s.AddVisitor(b.Context(), run, room.Visitor{ID: id, Shard: shard, Seq: seq, Joined: time.Now()})
-				}
-				if err != nil {
-					b.Error(err)
-				}
-			}
-			for range held {
-				join()
-			}
-			b.ResetTimer()
-			b.SetParallelism(4)
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					join()
-				}
-			})
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "joins/s")
-		})
 	}
 }

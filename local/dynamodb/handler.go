@@ -1,10 +1,10 @@
 package dynamodb
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"hash/crc32"
-	"io"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -41,6 +41,8 @@ func NewHandler(engine *Engine, items API) http.Handler {
 		"DescribeTable":      answering(engine.DescribeTable),
 		"DeleteTable":        answering(engine.DeleteTable),
 		"ListTables":         answering(engine.ListTables),
+		"Scan":               answering(engine.Scan),
+		"Query":              answering(engine.Query),
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		out, err := dispatch(calls, w, r)
@@ -80,10 +82,10 @@ func dispatch(calls map[string]call, w http.ResponseWriter, r *http.Request) (an
 }
 
 func readBody(w http.ResponseWriter, r *http.Request) (string, error) {
-	var b strings.Builder
-	b.Grow(int(min(max(r.ContentLength, 0), largestBody)))
+	var b bytes.Buffer
+	b.Grow(int(min(max(r.ContentLength, 0), largestBody)) + bytes.MinRead)
 	var tooLong *http.MaxBytesError
-	switch _, err := io.Copy(&b, http.MaxBytesReader(w, r.Body, largestBody)); {
+	switch _, err := b.ReadFrom(http.MaxBytesReader(w, r.Body, largestBody)); {
 	case errors.As(err, &tooLong):
 		return "", &smithy.GenericAPIError{Code: "RequestEntityTooLarge", Message: "The request is longer than " + strconv.Itoa(largestBody) + " bytes"}
 	case err != nil:

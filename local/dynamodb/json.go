@@ -444,6 +444,8 @@ func appendJSON(b []byte, v reflect.Value) []byte {
 	switch v := v.Interface().(type) {
 	case attributes:
 		return appendAttributes(b, v)
+	case map[string]string:
+		return appendMap(b, v, appendString)
 	case types.AttributeValue:
 		return appendAttribute(b, v)
 	case time.Time:
@@ -505,13 +507,20 @@ func absentMember(member reflect.Value) bool {
 	return false
 }
 
-func appendAttributes(b []byte, a attributes) []byte {
+func appendAttributes(b []byte, a attributes) []byte { return appendMap(b, a, appendAttribute) }
+
+// appendMap writes names in order, so that the same content is the same text.
+func appendMap[V any](b []byte, m map[string]V, one func([]byte, V) []byte) []byte {
+	var space [32]string
+	names := space[:0]
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
 	b = append(b, '{')
-	first := true
-	for name, v := range a {
-		b = appendString(appendComma(b, !first), name)
-		b = appendAttribute(append(b, ':'), v)
-		first = false
+	for i, name := range names {
+		b = appendString(appendComma(b, i > 0), name)
+		b = one(append(b, ':'), m[name])
 	}
 	return append(b, '}')
 }

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -16,8 +16,6 @@ import (
 
 // mostActions is how many items a transaction may write.
 const mostActions = 100
-
-type tokens struct{ mu sync.Mutex }
 
 // TransactWriteItems implements API. A transaction waits for others on the same items, and so never
 // meets a conflict.
@@ -37,8 +35,16 @@ func (e *Engine) TransactWriteItems(_ context.Context, in *dynamodb.TransactWrit
 	}
 	unlock := lock(writes)
 	defer unlock()
+	// The token is looked up under the locks of the items, where two attempts cannot both be the first.
+	content, now := digest(in), time.Now()
+	if seen, err := e.tokens.seen(in.ClientRequestToken, content, now); seen || err != nil {
+		return &dynamodb.TransactWriteItemsOutput{}, err
+	}
 	if err := tryAll(writes); err != nil {
 		return nil, err
+	}
+	if in.ClientRequestToken != nil {
+		e.tokens.remember(*in.ClientRequestToken, content, now)
 	}
 	for _, w := range writes {
 		if w.old != nil || w.new != nil {
