@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/bits"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -206,7 +207,7 @@ func (t *Table) enter(ctx context.Context, o operation, name *string, item map[s
 func (e entry) leave(consumed *types.ConsumedCapacity, err error) {
 	units := e.paid
 	if err != nil {
-		units = refusedUnits(err)
+		units = unitsOf(err, e.paid)
 	} else if consumed != nil && consumed.CapacityUnits != nil {
 		units = *consumed.CapacityUnits
 	}
@@ -214,9 +215,18 @@ func (e entry) leave(consumed *types.ConsumedCapacity, err error) {
 	e.table.whole.settle(e.d, units-e.paid)
 }
 
-func refusedUnits(err error) float64 {
+// unitsOf is what a call that failed has consumed. An engine behind the SDK's client does not say what
+// a failed condition did: that is the least then, as for any other write.
+func unitsOf(err error, least float64) float64 {
 	if refused, ok := errors.AsType[*dynamodb.Refused](err); ok {
 		return refused.Units
+	}
+	if _, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
+		return least
+	}
+	if cancelled, ok := errors.AsType[*types.TransactionCanceledException](err); ok && slices.ContainsFunc(cancelled.CancellationReasons,
+		func(r types.CancellationReason) bool { return aws.ToString(r.Code) == "ConditionalCheckFailed" }) {
+		return least
 	}
 	return 0
 }
@@ -347,7 +357,7 @@ func (t *Table) TransactWriteItems(ctx context.Context, in *awsdynamodb.Transact
 	out, err := t.next.TransactWriteItems(ctx, in, options...)
 	paid := float64(leastTransact * len(partitions))
 	if err != nil {
-		t.leaveAll(partitions, refusedUnits(err)-paid)
+		t.leaveAll(partitions, unitsOf(err, paid)-paid)
 		return nil, err
 	}
 	if len(out.ConsumedCapacity) > 0 {

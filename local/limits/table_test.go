@@ -130,6 +130,11 @@ func TestUnits(t *testing.T) {
 		{"a consistent read of such a store", engine{silent: true}, getItem, 1},
 		{"a failed condition", engine{err: &dynamodb.Refused{Err: refused, Units: 2}}, updateItem, 2},
 		{"a failed condition of a transaction", engine{err: &dynamodb.Refused{Err: refused, Units: 4}}, transactWriteItems, 4},
+		{"a failed condition of another engine", engine{err: refused}, updateItem, 1},
+		{"a failed condition of another engine's transaction", engine{err: cancelled([]types.CancellationReason{
+			{Code: aws.String("None")}, {Code: aws.String("ConditionalCheckFailed")}})}, transactWriteItems, 2},
+		{"another engine's transaction that did nothing", engine{err: cancelled([]types.CancellationReason{
+			{Code: aws.String("TransactionConflict")}})}, transactWriteItems, 0},
 		{"a call that did nothing", engine{err: lost}, putItem, 0},
 		{"a transaction that did nothing", engine{err: lost}, transactWriteItems, 0},
 		{"a transaction", engine{units: 6}, transactWriteItems, 6},
