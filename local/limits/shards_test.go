@@ -157,7 +157,7 @@ func busiest(t testing.TB, salt uint64, counters []*awsdynamodb.UpdateItemInput)
 // 128 are not throttled for at least 19 of 20 ways in which keys may fall, however long it lasts. The
 // busiest way of those that can be borne is played through.
 func TestPlannedShards(t *testing.T) {
-	const ways, seconds = 20, 20
+	const ways, seconds = 20, 12
 	for _, shards := range []int{64, 128} {
 		s := record(t, shards)
 		borne, worst, load := 0, uint64(0), 0.0
