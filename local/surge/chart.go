@@ -8,6 +8,7 @@ import (
 	"math"
 	"time"
 
+	xfont "golang.org/x/image/font"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
@@ -103,14 +104,13 @@ func (r *Report) title() string {
 }
 
 func (r *Report) subtitle() string {
-	return fmt.Sprintf("Event %s. Busiest second: %s joins, half of them answered within %s ms. %s",
-		r.Event, grouped(r.Joins.Peak), figure(r.Joins.Latency.P50), r.headline())
+	return fmt.Sprintf("Event %s. %s joins in the busiest second. %s", r.Event, grouped(r.Joins.Peak), r.headline())
 }
 
 func textStyle(size vg.Length, c color.Color, bold bool) draw.TextStyle {
 	f := font.Font{Typeface: "Liberation", Variant: "Sans", Size: size}
 	if bold {
-		f.Weight = 2 // golang.org/x/image/font.WeightBold
+		f.Weight = xfont.WeightBold
 	}
 	return draw.TextStyle{Color: c, Font: f, Handler: plot.DefaultTextHandler}
 }
@@ -258,7 +258,7 @@ func (p panel) draw(c draw.Canvas, from, to float64, labelled bool) error {
 	for _, t := range yTicks {
 		wide = max(wide, chart.Y.Tick.Label.Width(t.Label))
 	}
-	chart.Draw(draw.Crop(c, leftMargin-wide-chart.Y.Tick.Length-2, -rightMargin, 4, -keyHeight))
+	chart.Draw(draw.Crop(c, leftMargin-wide-chart.Y.Tick.Length-2, -rightMargin, 6, -keyHeight))
 	return nil
 }
 

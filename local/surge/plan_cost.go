@@ -29,7 +29,7 @@ var (
 )
 
 // PriceSource says where the prices are from.
-const PriceSource = "us-east-1, without free tiers and taxes; sources in docs/quotas-and-costs.md. Warm throughput is paid once, at a price that is not confirmed, and is not in it"
+const PriceSource = "us-east-1, without free tiers and taxes (sources: docs/quotas-and-costs.md); warm throughput, which is paid once, is not among them"
 
 // Cost is a line of what a sale costs.
 type Cost struct {

@@ -1,6 +1,7 @@
 package surge
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -176,9 +177,9 @@ func (r *Report) writePromises(t *text) {
 func (r *Report) writeForecast(t *text) {
 	p := r.Forecast.Plan
 	t.line("In an account of AWS")
-	t.row("cost", "%.2f USD (%s)", r.Forecast.Total, PriceSource)
+	t.row("cost", "%.2f USD, of which", r.Forecast.Total)
 	costs := slices.Clone(r.Forecast.Costs)
-	slices.SortStableFunc(costs, func(a, b Cost) int { return int(math.Copysign(1, b.USD-a.USD)) })
+	slices.SortStableFunc(costs, func(a, b Cost) int { return cmp.Compare(b.USD, a.USD) })
 	for _, c := range costs[:min(len(costs), 4)] {
 		t.line("    %s\t%.2f", c.What, c.USD)
 	}
@@ -197,6 +198,7 @@ func (r *Report) writeForecast(t *text) {
 	if raised == 0 {
 		t.row("raise", "no quota, where the account has the defaults of the documentation")
 	}
+	t.line("Prices are those of %s.", PriceSource)
 }
 
 // grouped writes a whole number with commas: 300,000.
