@@ -23,7 +23,11 @@ type Log struct {
 	Commit   string              // hex
 	Run      string
 
-	// Latencies as visitors have them, in microseconds.
+	// Interrupted is set if the surge was ended before its time.
+	Interrupted bool
+
+	// Latencies as visitors have them, in microseconds: of joins that gave a place and of claims that
+	// gave a pass, from the moment at which the page wanted to ask.
 	JoinLatency, AdmitLatency *hdrhistogram.Histogram
 
 	// Broken is what visitors saw that nobody must ever see, such as two answers that contradict each

@@ -15,18 +15,20 @@ type Visitor struct {
 	Joined   time.Duration // has the answer
 	Called   time.Duration // learns that the turn has come
 	Admitted time.Duration // has the pass
-	Ordered  time.Duration // the shop has answered with a checkout
+	Ordered  time.Duration // the order is placed; without orders, the shop has answered with a checkout
 
 	Cohort   int64 // NoCohort until joined
 	Seq      int64
 	Position int64 // as the visitor computes it; 0 until the cohort is sealed
-	Behind   int64 // the number of sealed cohorts in the newest status anybody had when this join began
-	Issued   int64 // of the pass: Unix seconds
-	Shard    int32
+	// Behind is the number of sealed cohorts in the newest status that anybody had when this join began,
+	// or an earlier one that may have taken the place.
+	Behind int64
+	Issued int64 // of the pass: Unix seconds
+	Shard  int32
 
 	Polls   uint32
 	Joins   uint16 // requests, at least one of which was answered if Joined is set
-	Unsure  uint16 // joins whose outcome the visitor does not know: each may have left a hole
+	Unsure  uint16 // joins without an answer or with 5xx, and repeated ones: each may have left a hole
 	Claims  uint16 // requests to admit
 	Refused uint16 // of those, told to come again: 202, 429 and 5xx
 	Outcome Outcome
