@@ -3,14 +3,9 @@ package admit_test
 import (
 	"encoding/base64"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"strings"
 	"testing"
-	"time"
 
-	"waitingroom/shared/pass"
 	"waitingroom/shared/room"
 	"waitingroom/shared/ticket"
 )
@@ -71,65 +66,4 @@ func FuzzAdmitBody(f *testing.F) {
 			waiting(t, response)
 		}
 	})
-}
-
-// benchSale is a sale with so long a line that a benchmark does not come to its end. Visitors come
-// at the rate that is set.
-func benchSale(b *testing.B, alg string) *sale {
-	b.Helper()
-	s := newSale(b, 8)
-	const long = 1 << 40
-	s.run.ID = strings.Repeat("b2", 16)
-	if err := s.PutSeal(b.Context(), room.Seal{Run: s.run, Counts: []int64{long}}); err != nil {
-		b.Fatal(err)
-	}
-	s.set(b, func(st *room.State) { st.Run, st.PassAlg, st.Base, st.Admitted = s.run, alg, long, long })
-	s.admitter.Store, s.admitter.Line, s.admitter.Metrics.Out = s.Memory, s.view, io.Discard
-	return s
-}
-
-// arrive adds the i-th visitor, a tenth of a second after the one before.
-func (s *sale) arrive(b *testing.B, i int64) room.Visitor {
-	v := room.Visitor{ID: fmt.Sprintf("%032x", i), Seq: i, Joined: onSale}
-	if _, err := s.AddVisitor(b.Context(), s.run, v); err != nil {
-		b.Fatal(err)
-	}
-	s.wait(100 * time.Millisecond)
-	return v
-}
-
-func benchmarkAdmit(b *testing.B, alg string) {
-	s := benchSale(b, alg)
-	i := int64(0)
-	for b.Loop() {
-		i++
-		v := s.arrive(b, i)
-		if r := s.claim(b, s.ticket(v, func(*ticket.Ticket) {})); r.StatusCode != 200 {
-			b.Fatalf("%d %s", r.StatusCode, r.Body)
-		}
-	}
-}
-
-func BenchmarkAdmitHS256(b *testing.B) { benchmarkAdmit(b, pass.HS256) }
-func BenchmarkAdmitRS256(b *testing.B) { benchmarkAdmit(b, pass.RS256) }
-
-// BenchmarkAdmitStore makes an admission's calls of the store and nothing else.
-func BenchmarkAdmitStore(b *testing.B) {
-	s := benchSale(b, pass.HS256)
-	ctx := b.Context()
-	i := int64(0)
-	for b.Loop() {
-		i++
-		v := s.arrive(b, i)
-		st, err := s.view.State(ctx, "demo")
-		_, errSeal := s.view.Seal(ctx, s.run, 0)
-		_, errVisitor := s.Visitor(ctx, s.run, v.ID)
-		w := room.ShapeOf(st.Cap.Rate).WindowAt(s.now)
-		_, _, errMark := s.Mark(ctx, s.run, v.ID, w.Start())
-		errSlot := s.TakeSlot(ctx, s.run, w, 0, w.Limit(st.Cap.Rate), s.now)
-		_, errAdmit := s.Admit(ctx, s.run, v.ID, room.Pass{ID: v.ID, Issued: s.now, Expiry: s.now.Add(time.Hour)})
-		if err := errors.Join(err, errSeal, errVisitor, errMark, errSlot, errAdmit); err != nil {
-			b.Fatal(err)
-		}
-	}
 }

@@ -3,11 +3,9 @@ package join_test
 import (
 	"encoding/base64"
 	"encoding/json"
-	"io"
 	"strings"
 	"testing"
 
-	"waitingroom/shared/room"
 	"waitingroom/shared/store"
 )
 
@@ -62,38 +60,4 @@ func FuzzJoinBody(f *testing.F) {
 			t.Errorf("%d %s", response.StatusCode, response.Body)
 		}
 	})
-}
-
-func BenchmarkJoin(b *testing.B) {
-	s := newSale(b)
-	s.joiner.Store, s.joiner.Metrics.Out = s.Memory, io.Discard
-	i := 0
-	for b.Loop() {
-		i++
-		if r := s.join(b, i); r.StatusCode != 201 {
-			b.Fatalf("%d %s", r.StatusCode, r.Body)
-		}
-	}
-}
-
-// BenchmarkJoinStore makes a join's calls of the store and nothing else.
-func BenchmarkJoinStore(b *testing.B) {
-	s := newSale(b)
-	i := 0
-	for b.Loop() {
-		i++
-		st, err := s.view.State(b.Context(), "demo")
-		if err != nil {
-			b.Fatal(err)
-		}
-		shard := i % st.Shards
-		seq, err := s.Count(b.Context(), st.Run, st.Cohort, shard)
-		if err != nil {
-			b.Fatal(err)
-		}
-		v := room.Visitor{ID: room.VisitorID(secret(i, 16)), Cohort: st.Cohort, Shard: shard, Seq: seq, Joined: s.now}
-		if _, err := s.AddVisitor(b.Context(), st.Run, v); err != nil {
-			b.Fatal(err)
-		}
-	}
 }

@@ -1,0 +1,108 @@
+package benchmarks
+
+import (
+	"slices"
+	"testing"
+
+	"waitingroom/shared/pass"
+	"waitingroom/shared/room"
+)
+
+// What is compared with a function's calls is worth something only while it is those calls. They are
+// also what a visitor costs: docs/quotas-and-costs.md counts on them.
+func TestCalls(t *testing.T) {
+	joined := []string{"UpdateItem", "UpdateItem"}
+	admitted := []string{"GetItem", "UpdateItem", "UpdateItem", "UpdateItem"}
+	for name, test := range map[string]struct {
+		begin func(testing.TB, []keeper) *load
+		want  []string
+	}{
+		"a join counts and keeps":                           {joining, joined},
+		"an admission reads, marks, counts and gives":       {admitting(pass.HS256), admitted},
+		"an admission that is signed with RSA does as much": {admitting(pass.RS256), admitted},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 1, test.begin)
+			r.prepareFor(t, 20)
+			for range 20 {
+				r.turn(t)
+				if got := operations(r.owed[len(r.owed)-1][0]); !slices.Equal(got, test.want) {
+					t.Fatalf("made %q, want %q", got, test.want)
+				}
+			}
+			r.repeat(t)
+		})
+	}
+}
+
+func operations(calls []call) []string {
+	var list []string
+	for _, c := range calls {
+		list = append(list, c.operation)
+	}
+	return list
+}
+
+// The bare loop leaves its table as the function left the other one.
+func TestCallsAreMadeAgain(t *testing.T) {
+	const joins = 300
+	r := newRig(t, 1, joining)
+	r.prepareFor(t, joins)
+	for range joins {
+		r.turn(t)
+	}
+	r.repeat(t)
+	for _, s := range []keeper{r.table, r.again} {
+		total := int64(0)
+		for shard := range shards {
+			n, err := s.Arrivals(t.Context(), run, 1, shard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			total += n
+		}
+		if total != joins+1 { // and the one before
+			t.Errorf("%d arrivals, want %d", total, joins+1)
+		}
+	}
+}
+
+// tick's benchmark is worth something only while its sales are open and their pointers move, and a
+// busy one draws a cohort at each step. Its calls for one event are few and known.
+func TestTickIsBenchmarkedAtWork(t *testing.T) {
+	const events, steps = 3, 10
+	for name, busy := range map[string]bool{"quiet": false, "busy": true} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, events, ticking(100, busy))
+			before := states(t, r.table, events)
+			for range steps {
+				r.prepareFor(t, 1)
+				r.turn(t)
+				r.repeat(t)
+			}
+			after, again := states(t, r.table, events), states(t, r.again, events)
+			for i := range events {
+				drawn := after[i].Cohort - before[i].Cohort
+				if after[i].Phase != room.Open || after[i].Admitted <= before[i].Admitted || (drawn == steps) != busy {
+					t.Errorf("%+v became %+v", before[i], after[i])
+				}
+				if after[i] != again[i] {
+					t.Errorf("%+v, by its calls alone %+v", after[i], again[i])
+				}
+			}
+		})
+	}
+}
+
+func states(t *testing.T, s keeper, events int) []room.State {
+	t.Helper()
+	var list []room.State
+	for i := range events {
+		st, err := s.State(t.Context(), eventOf(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, st)
+	}
+	return list
+}

@@ -1,0 +1,130 @@
+package benchmarks
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"waitingroom/lambdas/tick"
+	"waitingroom/shared/metrics"
+	"waitingroom/shared/settings"
+)
+
+// people are in line at all events together.
+const people = 100_000
+
+// unchanged is Parameter Store with the same values for every event.
+type unchanged map[string]string
+
+func (u unchanged) All(context.Context) (map[string]map[string]string, []settings.Rejection, error) {
+	return nil, nil, nil
+}
+func (u unchanged) Event(context.Context, string) (map[string]string, error) { return u, nil }
+
+// nowhere takes every document.
+type nowhere struct{}
+
+func (nowhere) Put(context.Context, string, []byte) error { return nil }
+
+// ticking is tick with as many events on sale as there are stores, and so many people waiting in each.
+// A turn is a step of all of them. If they are busy, somebody joins each event between two steps, so
+// that each step seals a cohort. Shards are read and sealed one at a time, as the bare calls are made.
+func ticking(waiting int, busy bool) func(testing.TB, []keeper) *load {
+	return func(t testing.TB, stores []keeper) *load {
+		var elapsed time.Duration
+		began := onSale.Add(-2 * time.Second)
+		now := func() time.Time { return began.Add(elapsed) }
+		parameters := unchanged{"onsale": onSale.Format(time.RFC3339), "rate": "60", "target": "https://shop.example/"}
+		var failures lines
+		var leaders []*tick.Leader
+		for i, s := range stores {
+			leaders = append(leaders, tick.NewLeader(&tick.Ticker{
+				Store: s, Parameters: parameters, Publisher: nowhere{}, Secret: secret, Random: rand.Reader,
+				Now: now, Monotonic: func() time.Duration { return elapsed }, Parallel: 1,
+				Log: slog.New(slog.NewJSONHandler(&failures, nil)), Metrics: &metrics.Log{Out: io.Discard, Room: "benchmark", Now: now},
+			}, eventOf(i), "leader"))
+		}
+		batch := 5
+		if busy {
+			batch = 1 // who joins does so in the cohort that is open then
+		}
+		return &load{
+			now: now,
+			prepare: func(s keeper, i int) error {
+				if i == 0 || i > 1 && !busy {
+					return nil
+				}
+				joining := 1
+				if i == 1 {
+					joining = waiting
+				}
+				for event := range stores {
+					if err := arrive(t.Context(), s, eventOf(event), joining); err != nil {
+						return err
+					}
+				}
+				return nil
+			},
+			do: func(int) error {
+				elapsed += time.Second
+				var group sync.WaitGroup
+				for _, l := range leaders {
+					group.Go(func() { l.Step(t.Context()) })
+				}
+				group.Wait()
+				return failures.error()
+			},
+			first: 20, batch: batch,
+		}
+	}
+}
+
+func eventOf(i int) string { return fmt.Sprint("event-", i) }
+
+// arrive has n people join an event, as far as tick can see.
+func arrive(ctx context.Context, s keeper, event string, n int) error {
+	st, err := s.State(ctx, event)
+	for i := 0; i < n && err == nil; i++ {
+		_, err = s.Count(ctx, st.Run, st.Cohort, i%st.Shards)
+	}
+	return err
+}
+
+// lines is a log in which nothing should be written.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) error() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.text.Len() > 0 {
+		first, _, _ := strings.Cut(l.text.String(), "\n")
+		return fmt.Errorf("%d bytes were logged, the first line: %s", l.text.Len(), first)
+	}
+	return nil
+}
+
+func BenchmarkTick(b *testing.B) {
+	for _, events := range []int{1, 100} {
+		for _, busy := range []bool{false, true} {
+			b.Run(fmt.Sprintf("events=%d/busy=%t", events, busy), func(b *testing.B) {
+				compare(b, events, ticking(people/events, busy))
+			})
+		}
+	}
+}
