@@ -90,11 +90,11 @@ func Find() (string, error) {
 			return path, nil
 		}
 	}
-	return "", errors.New("no nginx: install it (on Debian: apt-get install nginx-light) or name its program in NGINX_PROGRAM")
+	return "", errors.New("no nginx: install it (on Debian: apt-get install nginx) or name its program in NGINX_PROGRAM")
 }
 
 // Start returns a cache that answers. ctx bounds the start only. Should this process be killed,
-// nginx ends too.
+// nginx ends too, on Linux.
 func Start(ctx context.Context, o Options) (*Cache, error) {
 	origin, err := loopback(o.Origin)
 	if err != nil {
@@ -148,8 +148,8 @@ var configuration string
 var configure = template.Must(template.New("nginx.conf").Parse(configuration))
 
 func (c *Cache) start(ctx context.Context, o Options, listen, origin string) error {
-	var files syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
+	files, err := openFiles()
+	if err != nil {
 		return err
 	}
 	path := filepath.Join(c.folder, "nginx.conf")
@@ -159,7 +159,7 @@ func (c *Cache) start(ctx context.Context, o Options, listen, origin string) err
 	}
 	err = configure.Execute(f, map[string]any{
 		"Folder": c.folder, "Listen": listen, "Origin": origin, "Stale": o.Stale, "Root": os.Geteuid() == 0,
-		"Files": min(files.Max, 2*connections), "Connections": min(files.Max, connections),
+		"Files": min(files, 2*connections), "Connections": min(files, connections),
 		"Status": names.StatusPrefix, "Seals": names.SealsPrefix, "Assets": names.AssetsPrefix, "WellKnown": wellKnown,
 		"API": apiPrefix, "Shop": shop.Path, "Alive": alive,
 	})
@@ -170,9 +170,7 @@ func (c *Cache) start(ctx context.Context, o Options, listen, origin string) err
 		return err
 	}
 	c.command = exec.Command(o.Program, "-p", c.folder, "-c", path, "-e", "stderr")
-	// A group of its own, so that an interrupt of the terminal leaves the order of the end to us. The
-	// signal comes when the thread that started nginx ends, and makes it end its worker too.
-	c.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	tie(c.command)
 	c.command.Stderr = &c.said
 	log, err := c.command.StdoutPipe()
 	if err != nil {
@@ -180,7 +178,7 @@ func (c *Cache) start(ctx context.Context, o Options, listen, origin string) err
 	}
 	started := make(chan error)
 	go func() {
-		runtime.LockOSThread() // the thread lives until nginx has ended
+		runtime.LockOSThread() // nginx is tied to the thread
 		defer runtime.UnlockOSThread()
 		err := c.command.Start()
 		started <- err
@@ -275,8 +273,7 @@ func (c *Cache) Close() error {
 		case <-c.ended:
 		case <-late.C:
 			by = "only when it was killed"
-			// The worker too, which may outlive the process that was started.
-			syscall.Kill(-c.command.Process.Pid, syscall.SIGKILL)
+			kill(c.command)
 			<-c.ended
 		}
 	}
