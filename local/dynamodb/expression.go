@@ -2,6 +2,8 @@ package dynamodb
 
 import (
 	"bytes"
+	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,8 +26,10 @@ func (s *scope) name(n string) string {
 }
 
 type (
-	// condition holds or not. One that cannot be judged is an error.
+	// condition holds or not. One that cannot be judged is an error, and one that no item could
+	// fulfil, for the types of the values given, is refused by check before any is looked at.
 	condition interface {
+		check(*scope) error
 		holds(*scope) (bool, error)
 	}
 
@@ -101,6 +105,45 @@ func (c not) holds(s *scope) (bool, error) {
 	return !held, err
 }
 
+func (c and) check(s *scope) error  { return cmp.Or(c.left.check(s), c.right.check(s)) }
+func (c or) check(s *scope) error   { return cmp.Or(c.left.check(s), c.right.check(s)) }
+func (c not) check(s *scope) error  { return c.condition.check(s) }
+func (c exists) check(*scope) error { return nil }
+func (c in) check(*scope) error     { return nil }
+
+func (c comparison) check(s *scope) error {
+	if c.operator == "=" || c.operator == "<>" {
+		return nil
+	}
+	return s.only(c.operator, []string{"S", "N", "B"}, c.left, c.right)
+}
+
+func (c between) check(s *scope) error {
+	return s.only("BETWEEN", []string{"S", "N", "B"}, c.of, c.low, c.high)
+}
+
+func (c match) check(s *scope) error {
+	switch c.function {
+	case "begins_with":
+		return s.only(c.function, []string{"S", "B"}, c.left, c.right)
+	case "attribute_type":
+		return s.only(c.function, []string{"S"}, c.right)
+	}
+	return nil
+}
+
+// only refuses values that the caller gave of other types than these. An attribute of another type
+// merely fails the condition.
+func (s *scope) only(operator string, types []string, operands ...operand) error {
+	for _, o := range operands {
+		if given, ok := o.(placeholder); ok && !slices.Contains(types, typeName(s.values[string(given)])) {
+			return fmt.Errorf("incorrect operand type for operator or function; operator or function: %s, operand type: %s",
+				operator, typeName(s.values[string(given)]))
+		}
+	}
+	return nil
+}
+
 func (c exists) holds(s *scope) (bool, error) { return (c.path.find(s) != nil) == c.want, nil }
 
 func (c comparison) holds(s *scope) (bool, error) {
@@ -113,9 +156,6 @@ func (c comparison) holds(s *scope) (bool, error) {
 		return left != nil && right != nil && equal(left, right), nil
 	case "<>":
 		return left == nil || right == nil || !equal(left, right), nil
-	}
-	if err := ordered(s, c.operator, c.left, c.right); err != nil {
-		return false, err
 	}
 	order, ok := compare(left, right)
 	switch c.operator {
@@ -135,27 +175,6 @@ func pair(s *scope, a, b operand) (left, right value, err error) {
 	}
 	right, err = b.value(s)
 	return left, right, err
-}
-
-// ordered refuses values that the caller gave and that have no order. Attributes without one merely
-// fail the condition.
-func ordered(s *scope, operator string, operands ...operand) error {
-	for _, o := range operands {
-		given, ok := o.(placeholder)
-		if !ok {
-			continue
-		}
-		switch v := s.values[string(given)].(type) {
-		case *text, *number, *binaryValue:
-		default:
-			return wrongOperand(operator, v)
-		}
-	}
-	return nil
-}
-
-func wrongOperand(operator string, v value) error {
-	return invalid("Incorrect operand type for operator or function; operator or function: %s, operand type: %s", operator, typeName(v))
 }
 
 func (c between) holds(s *scope) (bool, error) {
@@ -185,7 +204,7 @@ func (c match) holds(s *scope) (bool, error) {
 	case "attribute_type":
 		return hasType(left, right)
 	case "begins_with":
-		return beginsWith(s, c, left, right)
+		return beginsWith(left, right), nil
 	}
 	switch l := left.(type) {
 	case *text:
@@ -203,30 +222,21 @@ func (c match) holds(s *scope) (bool, error) {
 func hasType(of, wanted value) (bool, error) {
 	name, ok := wanted.(*text)
 	if !ok || !slices.Contains([]string{"S", "N", "B", "BOOL", "NULL", "L", "M", "SS", "NS", "BS"}, name.Value) {
-		return false, invalid("Invalid attribute type name found; type: %v, valid types: {B,NULL,SS,BOOL,L,BS,N,NS,S,M}", wanted)
+		return false, invalid("Invalid ConditionExpression: Invalid attribute type name found; type: %v, valid types: {B,NULL,SS,BOOL,L,BS,N,NS,S,M}", wanted)
 	}
 	return of != nil && typeName(of) == name.Value, nil
 }
 
-func beginsWith(s *scope, c match, left, right value) (bool, error) {
-	for _, o := range []operand{c.left, c.right} {
-		if given, ok := o.(placeholder); ok {
-			switch v := s.values[string(given)].(type) {
-			case *text, *binaryValue:
-			default:
-				return false, wrongOperand(c.function, v)
-			}
-		}
-	}
-	switch l := left.(type) {
+func beginsWith(v, prefix value) bool {
+	switch v := v.(type) {
 	case *text:
-		r, ok := right.(*text)
-		return ok && strings.HasPrefix(l.Value, r.Value), nil
+		p, ok := prefix.(*text)
+		return ok && strings.HasPrefix(v.Value, p.Value)
 	case *binaryValue:
-		r, ok := right.(*binaryValue)
-		return ok && bytes.HasPrefix(l.Value, r.Value), nil
+		p, ok := prefix.(*binaryValue)
+		return ok && bytes.HasPrefix(v.Value, p.Value)
 	}
-	return false, nil
+	return false
 }
 
 func (o placeholder) value(s *scope) (value, error) { return s.values[string(o)], nil }

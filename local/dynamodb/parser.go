@@ -18,6 +18,14 @@ type expression struct {
 	names, values []string // the placeholders that occur, each once
 }
 
+// check refuses values given of a type that the expression can do nothing with.
+func (e *expression) check(s *scope) error {
+	if e.condition != nil {
+		return e.condition.check(s)
+	}
+	return e.changes.check(s)
+}
+
 // The parameters that hold expressions, as DynamoDB's messages name them.
 const (
 	conditionExpression    = "ConditionExpression"
@@ -227,7 +235,12 @@ func (p *parser) one(depth int) condition {
 	// A bracket may hold a condition or an operand: whichever it is, it was opened here.
 	if begin := p.at; p.accept("(") {
 		if !p.operandInBrackets() {
+			again := p.peek().text == "("
+			opened := p.at
 			inner := p.either(depth + 1)
+			if again && p.closing(opened+1) == p.at {
+				p.fail("The expression has redundant parentheses;")
+			}
 			p.expect(")")
 			return inner
 		}
@@ -241,24 +254,26 @@ func (p *parser) one(depth int) condition {
 
 // operandInBrackets reports whether the bracket that was opened holds a lone operand, as in (a) = (b).
 func (p *parser) operandInBrackets() bool {
-	closing, depth := p.at, 1
-	for ; depth > 0; closing++ {
-		switch t := p.tokens[closing]; {
-		case t.kind == 0:
-			return false
-		case t.text == "(":
-			depth++
-		case t.text == ")":
-			depth--
-		}
-	}
-	switch after := p.tokens[closing]; after.kind {
+	switch after := p.tokens[p.closing(p.at)]; after.kind {
 	case '<':
 		return after.text != ")"
 	case 'a':
 		return strings.EqualFold(after.text, "BETWEEN") || strings.EqualFold(after.text, "IN")
 	}
 	return false
+}
+
+// closing returns where the expression goes on behind the bracket that was opened before inside.
+func (p *parser) closing(inside int) int {
+	for depth := 1; depth > 0 && p.tokens[inside].kind != 0; inside++ {
+		switch p.tokens[inside].text {
+		case "(":
+			depth++
+		case ")":
+			depth--
+		}
+	}
+	return inside
 }
 
 // test is a function that is a condition by itself, or nil if none comes next.

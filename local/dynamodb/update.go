@@ -1,6 +1,7 @@
 package dynamodb
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 )
@@ -28,6 +29,42 @@ func (c *changes) paths() []path {
 		}
 	}
 	return append(all, c.remove...)
+}
+
+// check refuses values whose type no item could take.
+func (c *changes) check(s *scope) error {
+	for _, a := range c.set {
+		if err := checkTerm(s, a.value); err != nil {
+			return err
+		}
+	}
+	for _, a := range c.add {
+		if err := s.only("ADD", []string{"N", "SS", "NS", "BS"}, a.value); err != nil {
+			return err
+		}
+	}
+	for _, a := range c.subtract {
+		if err := s.only("DELETE", []string{"SS", "NS", "BS"}, a.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkTerm(s *scope, o operand) error {
+	switch o := o.(type) {
+	case arithmetic:
+		operator := "+"
+		if o.minus {
+			operator = "-"
+		}
+		return cmp.Or(s.only(operator, []string{"N"}, o.left, o.right), checkTerm(s, o.left), checkTerm(s, o.right))
+	case listAppend:
+		return cmp.Or(s.only("list_append", []string{"L"}, o.left, o.right), checkTerm(s, o.left), checkTerm(s, o.right))
+	case ifNotExists:
+		return checkTerm(s, o.or)
+	}
+	return nil
 }
 
 // apply returns the item of s with the changes; s is left as it was. Every value is of the item
@@ -79,7 +116,7 @@ func combine(s *scope, changed attributes, a assignment, by func(old, given valu
 	}
 	old := a.target.find(s)
 	v, err := by(old, given)
-	if err != nil || v == nil && old == nil {
+	if err != nil {
 		return err
 	}
 	return put(s, changed, a.target, v)
@@ -87,23 +124,18 @@ func combine(s *scope, changed attributes, a assignment, by func(old, given valu
 
 // added is a sum of numbers or a union of sets. What does not exist is zero or empty.
 func added(old, given value) (value, error) {
-	n, isNumber := given.(*number)
-	elements := members(given)
-	if !isNumber && elements == nil {
-		return nil, invalid("Invalid UpdateExpression: Incorrect operand type for operator or function; operator: ADD, operand type: %s, typeSet: ALLOWED_FOR_ADD_OPERAND", typeName(given))
-	}
 	if old == nil {
 		return given, nil
 	}
 	if typeName(old) != typeName(given) {
 		return nil, errWrongType
 	}
-	if isNumber {
+	if n, ok := given.(*number); ok {
 		total, err := sum(old.(*number).Value, n.Value, false)
 		return &number{Value: total}, err
 	}
 	union := members(old)
-	for _, e := range elements {
+	for _, e := range members(given) {
 		if !contains(union, e) {
 			union = append(union, e)
 		}
@@ -113,16 +145,13 @@ func added(old, given value) (value, error) {
 
 // subtracted is a set without the elements given, or nil if none is left.
 func subtracted(old, given value) (value, error) {
-	elements := members(given)
-	if elements == nil {
-		return nil, invalid("Invalid UpdateExpression: Incorrect operand type for operator or function; operator: DELETE, operand type: %s, typeSet: ALLOWED_FOR_DELETE_OPERAND", typeName(given))
-	}
 	if old == nil {
 		return nil, nil
 	}
 	if typeName(old) != typeName(given) {
 		return nil, errWrongType
 	}
+	elements := members(given)
 	rest := slices.DeleteFunc(members(old), func(e value) bool { return contains(elements, e) })
 	if len(rest) == 0 {
 		return nil, nil

@@ -141,9 +141,20 @@ func (e *Engine) parseAll(s *scope, given placeholders, params ...param) ([]*exp
 	if values < len(given.values) {
 		return nil, unused("Values", keysWithout(given.values, parsed, func(x *expression) []string { return x.values }))
 	}
-	cleaned, err := clean(given.values)
-	s.names, s.values = given.names, cleaned
-	return parsed, err
+	var err error
+	s.names = given.names
+	if s.values, err = clean(given.values); err != nil {
+		return nil, err
+	}
+	for i, p := range parsed {
+		if p == nil {
+			continue
+		}
+		if err := p.check(s); err != nil {
+			return nil, invalid("Invalid %s: %v", params[i].name, err)
+		}
+	}
+	return parsed, nil
 }
 
 func usedBefore(parsed []*expression, of func(*expression) []string, placeholder string) bool {
