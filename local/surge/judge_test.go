@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,9 +20,20 @@ const (
 	goodLate   = 400 // who come in the 20 s after the on-sale
 )
 
-// goodLog is a sale in which everything went well: a pool and late comers, a fifth of whom do not
-// come for their turn, and two joins that left a hole.
+// goodLog is a copy of the good sale, to be spoilt.
 func goodLog() *Log {
+	log := *goodSale()
+	log.Visitors, log.Statuses, log.Seconds = slices.Clone(log.Visitors), slices.Clone(log.Statuses), slices.Clone(log.Seconds)
+	log.Seals = slices.Clone(log.Seals)
+	for c := range log.Seals {
+		log.Seals[c].Counts = slices.Clone(log.Seals[c].Counts)
+	}
+	return &log
+}
+
+// goodSale is one in which everything went well: a pool and late comers, a fifth of whom do not come
+// for their turn, and two joins that left a hole.
+var goodSale = sync.OnceValue(func() *Log {
 	g := &sale{rng: rand.New(rand.NewPCG(1, 2)), log: &Log{
 		Event: "demo", Rate: goodRate, Began: time.Date(2026, 11, 21, 9, 59, 50, 0, time.UTC),
 		OnSale: goodOnSale, Refusals: map[string]int64{},
@@ -33,7 +45,7 @@ func goodLog() *Log {
 	g.seal()
 	g.let()
 	return g.log
-}
+})
 
 // sale makes a good log.
 type sale struct {
