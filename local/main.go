@@ -1,7 +1,7 @@
 // Command local runs the whole waiting room on one machine: the page, the API, status and seals,
 // tick, a demo shop, a DynamoDB-compatible engine and Parameter Store, all in one process. The
 // functions' handlers are those that run in Lambda and they speak to the stores through the AWS
-// SDK; only the endpoints differ.
+// SDK; only the endpoints differ. Its command surge sends a crowd to a room and judges the outcome.
 package main
 
 import (
@@ -18,8 +18,9 @@ import (
 
 // Exit statuses.
 const (
-	exitFailed = 1
-	exitUsage  = 2
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 130 // as a shell says of a program that was interrupted
 )
 
 func main() {
@@ -28,8 +29,12 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run serves until ctx ends and returns the exit status. What went wrong is one line.
+// run serves until ctx ends, or sends a crowd, and returns the exit status. What went wrong is one
+// line.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "surge" {
+		return runSurge(ctx, args[1:], stdout, stderr)
+	}
 	options, err := parseOptions(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0

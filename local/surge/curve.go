@@ -39,6 +39,23 @@ func (c Curve) Early() int {
 	return min(c.Visitors, max(0, int(math.Round(c.Before*float64(c.Visitors)))))
 }
 
+// Peak is the most visitors that arrive within a second.
+func (c Curve) Peak() float64 {
+	early, lead, after := float64(c.Early()), c.Lead().Seconds(), (c.Over - c.Lead()).Seconds()
+	before, behind := 0.0, 0.0
+	if early > 0 {
+		before = early / max(lead, 1)
+	}
+	if late := float64(c.Visitors) - early; late > 0 {
+		behind = late / max(after, 1)
+		if !c.Even {
+			_, _, area := shape(after * float64(time.Second))
+			behind = late / max(area/float64(time.Second), 1)
+		}
+	}
+	return max(before, behind)
+}
+
 // Arrives is when visitor i of 0 … Visitors-1 arrives, counted from the on-sale. Visitors are in order
 // of arrival; random, from 0 to 1, moves each one within its part of the curve.
 func (c Curve) Arrives(i int, random float64) time.Duration {
@@ -56,12 +73,18 @@ func (c Curve) Arrives(i int, random float64) time.Duration {
 
 // spike is the time by which a part of those who come within length has come.
 func spike(part, length float64) float64 {
-	rise := min(float64(mostRise), riseShare*length)
-	fall := fallShare * length
-	area := rise/2 + fall*(1-math.Exp((rise-length)/fall))
+	rise, fall, area := shape(length)
 	come := part * area
 	if come < rise/2 {
 		return math.Sqrt(2 * rise * come)
 	}
 	return rise - fall*math.Log1p((rise/2-come)/fall)
+}
+
+// shape is how long the spike rises and with which time constant it falls, and how long all would take
+// to come at its peak.
+func shape(length float64) (rise, fall, area float64) {
+	rise = min(float64(mostRise), riseShare*length)
+	fall = fallShare * length
+	return rise, fall, rise/2 + fall*(1-math.Exp((rise-length)/fall))
 }
