@@ -2,6 +2,7 @@ package tick_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -289,11 +290,11 @@ func TestSlowLeaderKeepsTheLease(t *testing.T) {
 // looks counts the states that one environment reads, and takes none.
 type looks struct {
 	rebuff
-	n *int
+	n *atomic.Int32
 }
 
 func (l looks) State(ctx context.Context, event string) (room.State, error) {
-	*l.n++
+	l.n.Add(1)
 	return l.table.State(ctx, event)
 }
 
@@ -305,13 +306,13 @@ func TestStandbyHurriesOnlyInTrouble(t *testing.T) {
 		mortal.Store = crash{s.table, dead}
 		s.invoke(mortal)
 		s.until(5*time.Second + 300*time.Millisecond)
-		standby, n := s.environment(), 0
-		standby.Store = looks{rebuff{s.table, func() bool { return true }}, &n}
+		standby, n := s.environment(), new(atomic.Int32)
+		standby.Store = looks{rebuff{s.table, func() bool { return true }}, n}
 		s.invoke(standby)
-		reads := func(seconds time.Duration) int {
-			n = 0
+		reads := func(seconds time.Duration) int32 {
+			n.Store(0)
 			s.until(s.elapsed() + seconds*time.Second)
-			return n
+			return n.Load()
 		}
 		if got := reads(10); got != 10 {
 			t.Errorf("%d reads in ten seconds while all is well", got)
