@@ -122,7 +122,7 @@ func appendFields(b []byte, known smithy.APIError) []byte {
 		return b
 	}
 	for _, f := range fieldsOf(v.Elem().Type()) {
-		if member := v.Elem().Field(f.index); f.name != "Message" && !absentMember(member) {
+		if member := v.Elem().Field(f.index); !strings.EqualFold(f.name, "message") && !absentMember(member) {
 			b = appendString(append(b, ','), f.name)
 			b = appendJSON(append(b, ':'), member)
 		}

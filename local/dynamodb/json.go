@@ -33,8 +33,12 @@ type jsonReader struct {
 	err   error
 }
 
-func (r *jsonReader) fail() {
-	r.err, r.rest = errSerialization, ""
+func (r *jsonReader) fail() { r.failWith(errSerialization) }
+
+func (r *jsonReader) failWith(err error) {
+	if r.err == nil {
+		r.err, r.rest = err, ""
+	}
 }
 
 // peek returns the next byte that is no white space, or 0 at the end.
@@ -385,9 +389,8 @@ func (r *jsonReader) value() (read types.AttributeValue) {
 			r.skip()
 		}
 	})
-	if kinds > 1 && r.err == nil {
-		r.fail()
-		r.err = errKinds
+	if kinds > 1 {
+		r.failWith(errKinds)
 	}
 	return read
 }
@@ -421,7 +424,7 @@ func fieldsOf(of reflect.Type) []field {
 	var fields []field
 	for i := range of.NumField() {
 		if f := of.Field(i); f.IsExported() && f.Name != "ResultMetadata" && f.Name != "ErrorCodeOverride" {
-			fields = append(fields, field{memberName(f.Name), i})
+			fields = append(fields, field{memberName(of, f.Name), i})
 		}
 	}
 	knownFields.Store(of, fields)
@@ -429,12 +432,10 @@ func fieldsOf(of reflect.Type) []field {
 }
 
 // memberName is a field's name in the protocol, which has a few in lower case.
-func memberName(name string) string {
-	switch name {
-	case "ThrottlingReasons":
-		return "throttlingReasons"
-	case "Reason", "Resource":
-		return strings.ToLower(name)
+func memberName(of reflect.Type, name string) string {
+	switch of {
+	case reflect.TypeFor[types.ThrottlingException](), reflect.TypeFor[types.ThrottlingReason]():
+		return strings.ToLower(name[:1]) + name[1:]
 	}
 	return name
 }
