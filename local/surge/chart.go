@@ -66,7 +66,7 @@ func (r *Report) WriteSVG(w io.Writer) error {
 		return err
 	}
 	// Arial and Helvetica have the measures of Liberation Sans, which few browsers have.
-	named := bytes.ReplaceAll(document.Bytes(), []byte("Liberation Sans"), []byte("Liberation Sans, Arial, Helvetica"))
+	named := bytes.ReplaceAll(document.Bytes(), []byte("Liberation Sans"), []byte("Liberation Sans, Arial, Helvetica, sans-serif"))
 	_, err := w.Write(named)
 	return err
 }
@@ -115,7 +115,7 @@ func textStyle(size vg.Length, c color.Color, bold bool) draw.TextStyle {
 	return draw.TextStyle{Color: c, Font: f, Handler: plot.DefaultTextHandler}
 }
 
-// panels are the four parts of the chart.
+// panels are the parts of the chart. The shop has one if it took orders.
 func (r *Report) panels() []panel {
 	log := r.log
 	joins := panel{title: "Joins a second", series: []series{
@@ -133,7 +133,11 @@ func (r *Report) panels() []panel {
 		{name: "admitted", points: log.perMinute(func(s Second) int64 { return s.Admitted }), color: green, filled: true},
 		{name: "rate set by the promoter", points: log.level(log.Rate), color: dark, dashed: true},
 	}}
-	return []panel{joins, line, entry, r.shopPanel()}
+	panels := []panel{joins, line, entry}
+	if r.Shop.Orders > 0 || r.without != nil {
+		panels = append(panels, r.shopPanel())
+	}
+	return panels
 }
 
 func (r *Report) shopPanel() panel {

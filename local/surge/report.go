@@ -33,23 +33,24 @@ type Services struct {
 // Report is what a surge showed. Its JSON has one field per figure; names are stable, durations are
 // in the unit at the end of the name. WriteText and the chart show the same figures to people.
 type Report struct {
-	Kept     bool      `json:"kept"` // no promise was broken
-	Event    string    `json:"event"`
-	Run      string    `json:"run"`
-	Rate     int       `json:"rate"` // visitors a minute, as it was set
-	Began    time.Time `json:"began"`
-	OnSale   float64   `json:"on_sale_s"` // since the beginning, as are all moments
-	Ended    float64   `json:"ended_s"`
-	Crowd    Crowd     `json:"crowd"`
-	Joins    Joins     `json:"joins"`
-	Waits    Waits     `json:"waits"`
-	Entry    Entry     `json:"admissions"`
-	Shop     Shop      `json:"shop"`
-	Without  *Shop     `json:"shop_without_room,omitempty"` // what became of the same shop without a room
-	Polls    Polls     `json:"polls"`
-	Services Services  `json:"services"`
-	Promises []Promise `json:"promises"`
-	Forecast Forecast  `json:"forecast"`
+	Kept        bool      `json:"kept"`        // no promise was broken
+	Interrupted bool      `json:"interrupted"` // it was ended before its time
+	Event       string    `json:"event"`
+	Run         string    `json:"run"`
+	Rate        int       `json:"rate"` // visitors a minute, as it was set
+	Began       time.Time `json:"began"`
+	OnSale      float64   `json:"on_sale_s"` // since the beginning, as are all moments
+	Ended       float64   `json:"ended_s"`
+	Crowd       Crowd     `json:"crowd"`
+	Joins       Joins     `json:"joins"`
+	Waits       Waits     `json:"waits"`
+	Entry       Entry     `json:"admissions"`
+	Shop        Shop      `json:"shop"`
+	Without     *Shop     `json:"shop_without_room,omitempty"` // what became of the same shop without a room
+	Polls       Polls     `json:"polls"`
+	Services    Services  `json:"services"`
+	Promises    []Promise `json:"promises"`
+	Forecast    Forecast  `json:"forecast"`
 
 	log, without *Log
 }
@@ -124,7 +125,7 @@ type Polls struct {
 // without a room, or nil.
 func NewReport(log *Log, verdict Verdict, services Services, without *Log) *Report {
 	r := &Report{
-		Kept: verdict.Kept(), Event: log.Event, Run: log.Run, Rate: log.Rate, Began: log.Began,
+		Kept: verdict.Kept(), Interrupted: log.Interrupted, Event: log.Event, Run: log.Run, Rate: log.Rate, Began: log.Began,
 		OnSale: log.OnSale.Seconds(), Ended: log.Ended.Seconds(),
 		Services: services, Promises: verdict.Promises, log: log, without: without,
 	}

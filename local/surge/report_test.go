@@ -80,14 +80,14 @@ func TestReportAsText(t *testing.T) {
 
 func TestReportSaysWhatIsBroken(t *testing.T) {
 	log := goodLog()
-	log.Broken = []string{"visitor 3 was told two places"}
+	log.Broken, log.Interrupted = []string{"visitor 3 was told two places"}, true
 	r := NewReport(log, Judge(log), Services{}, nil)
 	var text strings.Builder
 	if err := r.WriteText(&text); err != nil {
 		t.Fatal(err)
 	}
 	first, _, _ := strings.Cut(text.String(), "\n")
-	if r.Kept || first != "BROKEN: consistent." || !strings.Contains(text.String(), "  visitor 3 was told two places\n") {
+	if r.Kept || first != "Interrupted after 1:42. BROKEN: consistent." || !strings.Contains(text.String(), "  visitor 3 was told two places\n") {
 		t.Errorf("%v: %s", r.Kept, text.String())
 	}
 }
@@ -138,7 +138,7 @@ func TestChart(t *testing.T) {
 	}{
 		{"of a sale", full, []string{"1,100 people, let in at 600 a minute", "Joins a second", "called so far", "rate set by the promoter",
 			"with the room", "the same crowd without it", "the shop&#39;s capacity", ">-0:10<", ">1:30<", ">1,000<"}},
-		{"of nothing", empty, []string{"0 people", "Orders completed a minute"}},
+		{"of nothing", empty, []string{"0 people", "Admissions a minute"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

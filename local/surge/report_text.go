@@ -43,8 +43,22 @@ func (t *text) count(name string, n int64, note string) {
 	}
 }
 
+// latency is a row that is left out where nobody measured.
+func (t *text) latency(l Latency) {
+	if l != (Latency{}) {
+		t.row("answered in", "%s", l)
+	}
+}
+
 // headline is the verdict in one line.
 func (r *Report) headline() string {
+	if r.Interrupted {
+		return fmt.Sprintf("Interrupted after %s. %s", clock(seconds(r.Ended)), r.verdict())
+	}
+	return r.verdict()
+}
+
+func (r *Report) verdict() string {
 	var broken []string
 	judged := 0
 	for _, p := range r.Promises {
@@ -83,7 +97,7 @@ func (r *Report) writeCrowd(t *text) {
 func (r *Report) writeRoom(t *text) {
 	t.line("Joins")
 	t.row("busiest second", "%s, at %s", grouped(r.Joins.Peak), clock(seconds(r.Joins.PeakAt-r.OnSale)))
-	t.row("answered in", "%s", r.Joins.Latency)
+	t.latency(r.Joins.Latency)
 	if r.Joins.Refused > 0 {
 		var codes []string
 		for _, code := range slices.Sorted(maps.Keys(r.Joins.Refusals)) {
@@ -107,9 +121,11 @@ func (r *Report) writeRoom(t *text) {
 		t.row("first and last", "%s and %s after the on-sale", clock(seconds(r.Entry.First-r.OnSale)), clock(seconds(r.Entry.Last-r.OnSale)))
 		t.row("mean of all", "%s a minute, of %s", grouped(int64(math.Round(r.Entry.PerMinute))), grouped(int64(r.Rate)))
 		t.row("sent away", "%.2f times an admission", r.Entry.Refusals)
-		t.row("answered in", "%s", r.Entry.Latency)
+		t.latency(r.Entry.Latency)
 	}
-	t.row("orders", "%s, %s in the best minute, %s failed", grouped(r.Shop.Orders), grouped(r.Shop.BestRate), grouped(r.Shop.Failed))
+	if r.Shop.Orders+r.Shop.Failed > 0 {
+		t.row("orders", "%s, %s in the best minute, %s failed", grouped(r.Shop.Orders), grouped(r.Shop.BestRate), grouped(r.Shop.Failed))
+	}
 	if s := r.Without; s != nil {
 		t.row("without the room", "%s, %s in the best minute, %s failed", grouped(s.Orders), grouped(s.BestRate), grouped(s.Failed))
 	}
