@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -14,7 +15,7 @@ import (
 	"waitingroom/shared/room"
 )
 
-// arrivalsAtOnce is how many counters are read at a time to see whether anybody came.
+// arrivalsAtOnce is how many counters are read at a time at most to see whether anybody came.
 const arrivalsAtOnce = 16
 
 var errForeignSecret = errors.New("the deployment's secret is not the one that this run was begun with: put it back")
@@ -66,8 +67,9 @@ func (l *leader) closingDue(ctx context.Context, st room.State) (bool, error) {
 	if !st.MayClose() {
 		return false, nil
 	}
-	for first := 0; first < st.Shards; first += arrivalsAtOnce {
-		arrivals := make([]int64, min(arrivalsAtOnce, st.Shards-first))
+	// Where many come, the first counters say so and the others are not read.
+	for first, atOnce := 0, 1; first < st.Shards; first, atOnce = first+atOnce, min(2*atOnce, arrivalsAtOnce) {
+		arrivals := make([]int64, min(atOnce, st.Shards-first))
 		err := l.each(ctx, len(arrivals), func(ctx context.Context, i int) (err error) {
 			arrivals[i], err = l.Store.Arrivals(ctx, st.Run, st.Cohort, first+i)
 			return err
@@ -122,12 +124,20 @@ func runFolder(run room.Run) string {
 	return strings.TrimPrefix(names.SealsPrefix, "/") + run.Event + "/" + run.ID + "/"
 }
 
-// each calls do for 0 … n-1, as many at a time as the ticker allows, until one fails.
+// each calls do for 0 … n-1, as many at a time as the ticker allows, until one fails. A goroutine makes
+// one call after the other: the SDK goes deep, and each new stack has to grow to that.
 func (t *Ticker) each(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(t.Parallel)
-	for i := range n {
-		group.Go(func() error { return do(ctx, i) })
+	var next atomic.Int64
+	for range min(n, t.Parallel) {
+		group.Go(func() error {
+			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
+				if err := do(ctx, int(i)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	}
 	return group.Wait()
 }
