@@ -1,6 +1,7 @@
 package benchmarks
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -67,23 +68,30 @@ func TestCallsAreMadeAgain(t *testing.T) {
 	}
 }
 
-// tick's benchmark is worth something only while its sales are open and their pointers move, and a
-// busy one draws a cohort at each step. Its calls for one event are few and known.
+// tick's benchmark is worth something only while its sales are open and their pointers move, and where
+// people join a cohort is drawn at each step. Events whose every shard is joined cost no more reads
+// than those that nobody joins.
 func TestTickIsBenchmarkedAtWork(t *testing.T) {
 	const events, steps = 3, 10
-	for name, busy := range map[string]bool{"quiet": false, "busy": true} {
-		t.Run(name, func(t *testing.T) {
-			r := newRig(t, events, ticking(100, busy))
+	for _, test := range []struct{ joining, drawn, reads int }{{0, 0, 18}, {5, steps, 18}, {16, steps, 3}} {
+		t.Run(fmt.Sprint("joining=", test.joining), func(t *testing.T) {
+			r := newRig(t, events, ticking(100, test.joining))
 			before := states(t, r.table, events)
 			for range steps {
 				r.prepareFor(t, 1)
 				r.turn(t)
+				for _, calls := range r.owed[0] {
+					reads := slices.DeleteFunc(operations(calls), func(name string) bool { return name != "GetItem" })
+					if len(reads) > test.reads { // the state, counters, and now and then a window
+						t.Errorf("%d reads, want at most %d", len(reads), test.reads)
+					}
+				}
 				r.repeat(t)
 			}
 			after, again := states(t, r.table, events), states(t, r.again, events)
 			for i := range events {
-				drawn := after[i].Cohort - before[i].Cohort
-				if after[i].Phase != room.Open || after[i].Admitted <= before[i].Admitted || (drawn == steps) != busy {
+				drawn := int(after[i].Cohort - before[i].Cohort)
+				if after[i].Phase != room.Open || after[i].Admitted <= before[i].Admitted || drawn != test.drawn {
 					t.Errorf("%+v became %+v", before[i], after[i])
 				}
 				if after[i] != again[i] {
