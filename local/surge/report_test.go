@@ -70,7 +70,7 @@ func TestReportAsText(t *testing.T) {
 	}
 	for _, want := range []string{
 		"All 13 promises were kept.\n", "visitors  1,100", "let in    880", "p50 50.0, p90 90.0, p99 99.0, max 100.0 ms",
-		"cap           kept", "busiest second  100, at -0:09", "raise                          no quota",
+		"cap           kept", "busiest second  100 joins, -0:09 from the on-sale", "raise                          no quota",
 	} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the report does not say %q:\n%s", want, text.String())

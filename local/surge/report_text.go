@@ -96,7 +96,7 @@ func (r *Report) writeCrowd(t *text) {
 
 func (r *Report) writeRoom(t *text) {
 	t.line("Joins")
-	t.row("busiest second", "%s, at %s", grouped(r.Joins.Peak), clock(seconds(r.Joins.PeakAt-r.OnSale)))
+	t.row("busiest second", "%s joins, %s from the on-sale", grouped(r.Joins.Peak), clock(seconds(r.Joins.PeakAt-r.OnSale)))
 	t.latency(r.Joins.Latency)
 	if r.Joins.Refused > 0 {
 		var codes []string
