@@ -21,8 +21,8 @@ type API interface {
 	TransactWriteItems(context.Context, *dynamodb.TransactWriteItemsInput, ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error)
 }
 
-// Refused is the error of an engine's write whose condition did not hold. Err is the SDK's own error;
-// Units is what the write consumed all the same, in write units.
+// Refused is the error of an engine's write whose condition did not hold, or of a transaction that was
+// cancelled. Err is the SDK's own error; Units is what the write consumed all the same, in write units.
 type Refused struct {
 	Err   error
 	Units float64

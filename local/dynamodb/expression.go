@@ -3,7 +3,6 @@ package dynamodb
 import (
 	"bytes"
 	"cmp"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -137,7 +136,7 @@ func (c match) check(s *scope) error {
 func (s *scope) only(operator string, types []string, operands ...operand) error {
 	for _, o := range operands {
 		if given, ok := o.(placeholder); ok && !slices.Contains(types, typeName(s.values[string(given)])) {
-			return fmt.Errorf("incorrect operand type for operator or function; operator or function: %s, operand type: %s",
+			return invalid("Incorrect operand type for operator or function; operator or function: %s, operand type: %s",
 				operator, typeName(s.values[string(given)]))
 		}
 	}

@@ -3,6 +3,7 @@ package dynamodb
 import (
 	"encoding/binary"
 	"maps"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -60,6 +61,7 @@ func (v *vocabulary) number(name string) uint64 {
 	if n, ok := known.numbers[name]; ok || len(known.list) >= mostNames {
 		return n
 	}
+	name = strings.Clone(name) // which may be part of a whole request
 	grown := &names{numbers: maps.Clone(known.numbers), list: append(known.list[:len(known.list):len(known.list)], name)}
 	n := uint64(len(grown.list))
 	grown.numbers[name] = n

@@ -24,6 +24,11 @@ func (e *Engine) GetItem(_ context.Context, in *dynamodb.GetItemInput, _ ...func
 	if err != nil {
 		return nil, err
 	}
+	if parsed[0] != nil {
+		if err := s.disjoint(projectionExpression, parsed[0].paths); err != nil {
+			return nil, err
+		}
+	}
 	_, k, err := t.lone(in.Key)
 	if err != nil {
 		return nil, err
@@ -40,18 +45,15 @@ func (e *Engine) GetItem(_ context.Context, in *dynamodb.GetItemInput, _ ...func
 		ConsumedCapacity: consumed(in.ReturnConsumedCapacity, t, readUnits(size(s.item), aws.ToBool(in.ConsistentRead))),
 	}
 	if found && parsed[0] != nil {
-		if err := s.disjoint(projectionExpression, parsed[0].paths); err != nil {
-			return nil, err
-		}
 		out.Item = s.project(parsed[0].paths)
 	}
 	return out, nil
 }
 
 func readUnits(size int, consistent bool) float64 {
-	if units := perStarted(size, readUnit); consistent {
+	units := perStarted(size, readUnit)
+	if consistent {
 		return units
-	} else {
-		return units / 2
 	}
+	return units / 2
 }

@@ -3,6 +3,7 @@ package dynamodb
 import (
 	"crypto/sha256"
 	"reflect"
+	"strings"
 	"sync"
 	"time"
 
@@ -55,6 +56,7 @@ func (t *tokens) remember(token string, content [sha256.Size]byte, now time.Time
 	if t.known == nil {
 		t.known = map[string]written{}
 	}
+	token = strings.Clone(token) // which may be part of a whole request
 	if _, ok := t.known[token]; !ok {
 		t.order = append(t.order, token)
 	}

@@ -47,9 +47,7 @@ func (e *Engine) TransactWriteItems(_ context.Context, in *dynamodb.TransactWrit
 		e.tokens.remember(*in.ClientRequestToken, content, now)
 	}
 	for _, w := range writes {
-		if w.old != nil || w.new != nil {
-			w.table.set(w.key, w.new)
-		}
+		w.store()
 	}
 	return &dynamodb.TransactWriteItemsOutput{ConsumedCapacity: consumedByAll(in.ReturnConsumedCapacity, writes)}, nil
 }

@@ -2,12 +2,14 @@ package dynamodb
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
 )
 
 // largest is what an item may count for, in bytes.
@@ -151,10 +153,19 @@ func (e *Engine) parseAll(s *scope, given placeholders, params ...param) ([]*exp
 			continue
 		}
 		if err := p.check(s); err != nil {
-			return nil, invalid("Invalid %s: %v", params[i].name, err)
+			return nil, within(params[i].name, err)
 		}
 	}
 	return parsed, nil
+}
+
+// within names the parameter that an error is about.
+func within(parameter string, err error) error {
+	var known smithy.APIError
+	if errors.As(err, &known) {
+		return invalid("Invalid %s: %s", parameter, known.ErrorMessage())
+	}
+	return err
 }
 
 func usedBefore(parsed []*expression, of func(*expression) []string, placeholder string) bool {
@@ -245,15 +256,22 @@ func perStarted(size, unit int) float64 { return float64(max((size+unit-1)/unit,
 func (w *write) do() error {
 	s := &w.table.shards[w.key.shard]
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	err := w.try()
-	if err == nil && (w.old != nil || w.new != nil) {
-		w.table.set(w.key, w.new)
+	if err == nil {
+		w.store()
 	}
-	s.mu.Unlock()
 	if _, refused := err.(*types.ConditionalCheckFailedException); refused {
 		return &Refused{err, w.units()}
 	}
 	return err
+}
+
+// store keeps what try worked out. The caller holds the shard's lock.
+func (w *write) store() {
+	if w.old != nil || w.new != nil {
+		w.table.set(w.key, w.new)
+	}
 }
 
 func (w *write) consumed(asked types.ReturnConsumedCapacity) *types.ConsumedCapacity {
