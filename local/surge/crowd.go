@@ -62,19 +62,22 @@ type crowd struct {
 	Options
 	ctx    context.Context
 	began  time.Time
+	turn   time.Duration // since began: the loop's present, read once for all that is due
 	random *rand.Rand
 	log    *Log
 	wheel  *wheel
 	visits []visit
-	first  time.Duration // from the beginning to the first arrival's part of the curve's zero
-	come   int           // visitors who have arrived
-	active int           // those of them whose visit goes on
-	line   int64         // visitors in line
+	come   int   // visitors who have arrived
+	active int   // those of them whose visit goes on
+	line   int64 // visitors in line
 
 	joins, claims, page, orders *url.URL
 
 	room, cdn, shop *wires
 	edge            edge
+
+	fire  func(i int32) // does what is due for a visitor
+	until time.Duration // the longest that the loop goes on
 
 	mu    sync.Mutex
 	posts []func()
@@ -142,6 +145,7 @@ func newCrowd(ctx context.Context, o Options) (*crowd, error) {
 		most = cacheWires
 	}
 	c.cdn = newWires(ctx, most, o.dialer())
+	c.fire = c.step
 	c.edge = edge{crowd: c, base: documents, seals: map[int64]*sealed{}}
 	return c, nil
 }
@@ -179,7 +183,7 @@ func (c *crowd) meet() error {
 		}
 	}
 	s := c.edge.newest
-	until := s.OnSaleAt.Sub(c.serverNow())
+	until := s.OnSaleAt.Sub(time.Now().Add(c.foreign()))
 	if s.Phase == room.Closed || s.Phase == room.SoldOut {
 		return fmt.Errorf("the sale of %q is over", c.Event)
 	}
@@ -191,13 +195,14 @@ func (c *crowd) meet() error {
 	if !c.pause(until - lead - time.Second) {
 		return c.ctx.Err()
 	}
-	c.begin(max(0, s.OnSaleAt.Sub(c.serverNow())))
+	c.begin(max(0, s.OnSaleAt.Sub(time.Now().Add(c.foreign()))))
+	c.edge.restart()
 	return nil
 }
 
 // begin starts the clock of the log; the curve's zero is that far away.
 func (c *crowd) begin(zero time.Duration) {
-	c.began, c.first = time.Now(), zero
+	c.began, c.turn, c.until = time.Now(), 0, zero+c.For
 	c.log.Began = c.began.Add(c.foreign())
 	for i := range c.log.Visitors {
 		draw := c.draw(i)
@@ -205,7 +210,6 @@ func (c *crowd) begin(zero time.Duration) {
 		c.log.Visitors[i].NoShow = c.visits[i].noShow
 		c.log.Visitors[i].Arrives = zero + c.Arrives(i, c.random.Float64())
 	}
-	c.edge.restart()
 }
 
 // foreign is by how much the room's clock is ahead. What a room on this machine says is at most a
@@ -217,7 +221,8 @@ func (c *crowd) foreign() time.Duration {
 	return 0
 }
 
-func (c *crowd) serverNow() time.Time { return time.Now().Add(c.foreign()) }
+// serverNow is the room's time, as the loop has it.
+func (c *crowd) serverNow() time.Time { return c.began.Add(c.turn + c.foreign()) }
 
 // pause waits, and says whether there was time.
 func (c *crowd) pause(d time.Duration) bool {
@@ -242,11 +247,11 @@ func (c *crowd) loop() {
 	defer ticker.Stop()
 	for {
 		c.handle()
-		now := c.elapsed()
+		now := c.turn
 		c.arrive(now)
-		c.wheel.advance(now.Milliseconds(), c.step)
+		c.wheel.advance(now.Milliseconds(), c.fire)
 		c.second(now)
-		if c.come == c.Visitors && c.active == 0 || now > c.onSale()+c.For {
+		if c.come == c.Visitors && c.active == 0 || now > c.until {
 			break
 		}
 		select {
@@ -262,11 +267,6 @@ func (c *crowd) loop() {
 	c.finish(c.log.Ended)
 }
 
-// onSale is what For counts from: when the sale is to open, and never before the beginning.
-func (c *crowd) onSale() time.Duration {
-	return max(0, c.edge.newest.OnSaleAt.Sub(c.log.Began))
-}
-
 // post has the loop do something with an answer.
 func (c *crowd) post(do func()) {
 	c.mu.Lock()
@@ -279,6 +279,7 @@ func (c *crowd) handle() {
 	posts := c.posts
 	c.posts = make([]func(), 0, len(posts))
 	c.mu.Unlock()
+	c.turn = c.elapsed() // after all of the answers
 	for _, do := range posts {
 		do()
 	}
@@ -290,7 +291,7 @@ func (c *crowd) arrive(now time.Duration) {
 		c.come++
 		c.active++
 		c.second(now).Arrivals++
-		c.step(i)
+		c.fire(i)
 	}
 }
 
@@ -326,7 +327,6 @@ func (c *crowd) finish(now time.Duration) {
 			v.Outcome = SoldOut
 		}
 	}
-	c.conclude()
 }
 
 // conclude copies what the statuses say of the whole sale.
@@ -367,6 +367,7 @@ func (c *crowd) leaveLine(v *visit) {
 // leave closes the sale if it is to be, and reads every seal once more.
 func (c *crowd) leave() error {
 	if c.log.Interrupted {
+		c.conclude()
 		c.log.Seals = c.edge.inOrder()
 		return nil
 	}

@@ -71,7 +71,7 @@ func (e *edge) sealURL(cohort int64) *url.URL {
 // poll asks for visitor i, who hears of the answer by polled: at once if it is kept.
 func (e *edge) poll(i int32) {
 	c := e.crowd
-	now := c.elapsed()
+	now := c.turn
 	c.second(now).Polls++
 	c.log.Visitors[i].Polls++
 	switch {
@@ -92,10 +92,10 @@ func (e *edge) refresh() {
 	}
 	e.fetching = true
 	c := e.crowd
-	c.second(c.elapsed()).Origin++
+	c.second(c.turn).Origin++
 	e.fetch(func(p polled, keep time.Duration) {
 		e.fetching = false
-		e.answer, e.until = p, c.elapsed()+keep
+		e.answer, e.until = p, c.turn+keep
 		waiting := e.waiting
 		e.waiting = nil
 		for _, i := range waiting {

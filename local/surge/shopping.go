@@ -89,7 +89,7 @@ func cookieHeader(cookies map[string]string) http.Header {
 // shopped goes on with what came of a step at the shop.
 func (c *crowd) shopped(i int32, s shopped) {
 	v, visitor := &c.visits[i], &c.log.Visitors[i]
-	now := c.elapsed()
+	now := c.turn
 	switch {
 	case s.away:
 		c.broken("visitor %d was admitted, and the shop sent the visitor away", i)

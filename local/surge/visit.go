@@ -23,7 +23,7 @@ func (c *crowd) step(i int32) {
 	if v.over {
 		return
 	}
-	now := milliseconds(c.elapsed())
+	now := milliseconds(c.turn)
 	if v.pollAt <= now {
 		c.edge.poll(i)
 		return
@@ -71,7 +71,7 @@ func (c *crowd) plan(i, now int32) {
 }
 
 // in is a moment from now.
-func (c *crowd) in(d time.Duration) int32 { return milliseconds(c.elapsed() + min(d, 24*time.Hour)) }
+func (c *crowd) in(d time.Duration) int32 { return milliseconds(c.turn + min(d, 24*time.Hour)) }
 
 func (c *crowd) act(i int32) {
 	v, seen := &c.visits[i], &c.log.Visitors[i]
@@ -128,7 +128,7 @@ func (c *crowd) accept(i int32, s *seen) {
 		v.status = s
 	}
 	s = v.status
-	now := c.elapsed()
+	now := c.turn
 	if s.Phase != room.Open {
 		v.openedAt = never
 	} else if v.openedAt == never {
@@ -174,7 +174,7 @@ func (c *crowd) pollWait(v *visit, visitor *Visitor) time.Duration {
 		PerMinute: c.edge.history.PerMinute(int(v.since), s.Rate), Open: -1,
 	}
 	if v.openedAt != never {
-		situation.Open = c.elapsed() - time.Duration(v.openedAt)*time.Millisecond
+		situation.Open = c.turn - time.Duration(v.openedAt)*time.Millisecond
 	}
 	return page.PollWait(situation)
 }
@@ -199,7 +199,7 @@ func (c *crowd) placed(i int32, status int, drawn *Drawn) {
 	visitor.Position = position
 	v.done()
 	if page.IsTurn(position, v.status.Admitted, v.status.Phase) {
-		c.called(i, c.elapsed())
+		c.called(i, c.turn)
 	}
 	c.step(i)
 }
@@ -262,7 +262,7 @@ func (c *crowd) call(u *url.URL, body string, check func(*answer), done func(*an
 
 func (c *crowd) join(i int32) {
 	v, visitor := &c.visits[i], &c.log.Visitors[i]
-	asked := c.elapsed()
+	asked := c.turn
 	visitor.Joins++
 	repeated := visitor.Cohort != NoCohort
 	if !repeated {
@@ -378,7 +378,7 @@ func (c *crowd) joinedAgain(i int32, a *answer) {
 
 func (c *crowd) claim(i int32) {
 	v, visitor := &c.visits[i], &c.log.Visitors[i]
-	asked := c.elapsed()
+	asked := c.turn
 	visitor.Claims++
 	early := v.eager
 	v.eager = false
