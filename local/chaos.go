@@ -71,3 +71,11 @@ func (r *Room) BeginTrouble(ctx context.Context) (heal func()) {
 		r.stale.Heal()
 	}
 }
+
+// Killed is how many leading ticks were killed.
+func (r *Room) Killed() int {
+	if r.invocations == nil {
+		return 0
+	}
+	return r.invocations.Killed()
+}

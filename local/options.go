@@ -97,6 +97,9 @@ func (o *Options) check(onsale string, now time.Time) error {
 	if err := o.Limits.check(); err != nil {
 		return err
 	}
+	if err := o.Chaos.check(); err != nil {
+		return err
+	}
 	if o.DynamoDBEndpoint == "" {
 		return nil
 	}

@@ -62,19 +62,13 @@ func (o *surgeOptions) send(ctx context.Context, progress io.Writer, log *slog.L
 	case o.virtual:
 		return o.imagine(ctx, progress, log)
 	case o.crowd.URL != "":
-		return o.judged(surge.Run(ctx, o.crowd))(surge.Services{}, nil)
-	}
-	return o.meet(ctx, progress, log)
-}
-
-// judged returns what makes a report of a log, if there is one.
-func (o *surgeOptions) judged(log *surge.Log, err error) func(surge.Services, *surge.Log) (*surge.Report, error) {
-	return func(services surge.Services, without *surge.Log) (*surge.Report, error) {
-		if log == nil {
+		seen, err := surge.Run(ctx, o.crowd)
+		if seen == nil {
 			return nil, err
 		}
-		return surge.NewReport(log, surge.Judge(log), services, without), err
+		return surge.NewReport(seen, surge.Judge(seen), surge.Services{}, nil), err
 	}
+	return o.meet(ctx, progress, log)
 }
 
 // imagine holds the sale in virtual time.
@@ -156,8 +150,9 @@ func (o *surgeOptions) meet(ctx context.Context, progress io.Writer, log *slog.L
 		err = errors.Join(err, stormErr)
 	}
 	used.fill(&services)
-	r, err := o.judged(seen, err)(services, without)
-	return r, err
+	// While there is no leader the line stands still, and more than two seconds of it are not made up for.
+	verdict := surge.Limits{Takeovers: started.Killed()}.Judge(seen)
+	return surge.NewReport(seen, verdict, services, without), err
 }
 
 // storm sends the crowd to a shop of the same capacity without a room in front of it.

@@ -53,7 +53,7 @@ func (r *Room) troubles() []string {
 	}
 	return []string{
 		fmt.Sprintf("of %d calls to the table %d were refused, %d lost and %d stored without an answer, on purpose", calls, throttled, lost, unacknowledged),
-		fmt.Sprintf("the leading tick was killed %d times, and %d statuses were served late, on purpose", r.invocations.Killed(), r.stale.Served()),
+		fmt.Sprintf("the leading tick was killed %d times, and %d statuses were served late, on purpose", r.Killed(), r.stale.Served()),
 	}
 }
 
