@@ -20,24 +20,24 @@ import (
 
 // The page's delays, taken from its rules so that they follow them.
 var (
-	shortest = mean(page.PollDelay(0, 0), page.PollDelay(0, 1))
-	longest  = mean(page.PollDelay(page.Forever, 0), page.PollDelay(page.Forever, 1))
-	jitter   = page.PollDelay(page.Forever, 0).Seconds() / page.PollDelay(page.Forever, 1).Seconds()
-	nearest  = page.PollDelay(0, 1).Seconds()                     // the delay before its jitter
-	farthest = page.PollDelay(page.Forever, 1).Seconds()          // the same
-	share    = page.PollDelay(100*time.Second, 1).Seconds() / 100 // of the wait, in between
-	shrinks  = shrinking()
-	grows    = growing()
+	shortest  = mean(page.PollDelay(0, 0), page.PollDelay(0, 1))
+	longest   = mean(page.PollDelay(page.Forever, 0), page.PollDelay(page.Forever, 1))
+	jitter    = page.PollDelay(page.Forever, 0).Seconds() / page.PollDelay(page.Forever, 1).Seconds()
+	nearest   = page.PollDelay(0, 1).Seconds()                     // the delay before its jitter
+	farthest  = page.PollDelay(page.Forever, 1).Seconds()          // the same
+	waitShare = page.PollDelay(100*time.Second, 1).Seconds() / 100 // of the wait, in between
+	shrinks   = shrinking()
+	grows     = growing()
 )
 
 func mean(a, b time.Duration) float64 { return (a + b).Seconds() / 2 }
 
-// shrinking is the mean of -ln(1 - share·u), u even from jitter to 1: by how much a wait shrinks,
+// shrinking is the mean of -ln(1 - waitShare·u), u even from jitter to 1: by how much a wait shrinks,
 // as a logarithm, from one poll to the next. Growing is that of ln(1 + u), of a delay as long as the
 // line has been open.
 func shrinking() float64 {
 	integral := func(v float64) float64 { return v - v*math.Log(v) } // of -ln v
-	return (integral(1-share*jitter) - integral(1-share)) / share / (1 - jitter)
+	return (integral(1-waitShare*jitter) - integral(1-waitShare)) / waitShare / (1 - jitter)
 }
 
 func growing() float64 {
@@ -48,16 +48,16 @@ func growing() float64 {
 // pollsPerSecond is how often a page asks that waits for something wait seconds away and has seen the
 // line open for open seconds. math.Inf(1) stands for a wait or an opening without an end.
 func pollsPerSecond(wait, open float64) float64 {
-	delay := min(share*wait, open)
+	delay := min(waitShare*wait, open)
 	switch {
 	case delay <= nearest:
 		return 1 / shortest
 	case delay >= farthest:
 		return 1 / longest
-	case open < share*wait:
+	case open < waitShare*wait:
 		return 1 / (grows * open)
 	}
-	return share / shrinks / delay
+	return waitShare / shrinks / delay
 }
 
 // crowd estimates the polls of all who have joined.
@@ -124,7 +124,7 @@ func (c *crowd) advance(now time.Duration, v view) float64 {
 // approach moves the near blocks on: behind their end a wait is too long to make a difference.
 func (c *crowd) approach(v view) {
 	c.first = v.admitted / c.block
-	end := (v.admitted+int64(v.speed*farthest/share))/c.block + 1
+	end := (v.admitted+int64(v.speed*farthest/waitShare))/c.block + 1
 	for ; c.end < end; c.end++ {
 		c.grow(c.end)
 		c.sums[c.end] = c.sumFar

@@ -165,7 +165,8 @@ func (s *sale) run(ctx context.Context) error {
 func (s *sale) moment(ctx context.Context) error {
 	within := s.elapsed % time.Second
 	if within == stepAt && s.elapsed >= s.wakes {
-		if !s.house.leader.Step(context.Background()) {
+		// Until there is a status, the leader may only be waiting for the parameters.
+		if !s.house.leader.Step(context.Background()) && s.shown != nil {
 			s.wakes = s.elapsed + rest
 		}
 	}
@@ -200,7 +201,10 @@ func (s *sale) moment(ctx context.Context) error {
 
 // look is the cache that asks for the status, once a second however many ask it.
 func (s *sale) look() error {
-	document := s.house.documents[tick.StatusPath(s.options.Event)]
+	document, published := s.house.documents[tick.StatusPath(s.options.Event)]
+	if !published && s.elapsed < setUp {
+		return nil
+	}
 	status, err := page.ReadStatus(document, s.options.Event)
 	if err != nil {
 		return fmt.Errorf("virtual: %w", err)

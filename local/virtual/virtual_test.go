@@ -51,6 +51,7 @@ func TestSaleKeepsItsPromises(t *testing.T) {
 		{"a pool and a spike", func(*Options) {}},
 		{"everybody before the on-sale", func(o *Options) { o.Before = 1 }},
 		{"nobody before it, at a slow rate", func(o *Options) { o.Before, o.Visitors, o.Rate, o.NoShows = 0, 600, 120, 0 }},
+		{"people come long before tick watches the event", func(o *Options) { o.Before, o.Over, o.PreQueue = 1, 20*time.Minute, time.Minute }},
 		{"a pre-queue that opens when people wait for it", func(o *Options) { o.Over, o.PreQueue = 2*time.Minute, 20*time.Second }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
