@@ -335,27 +335,27 @@ func (st step) into(s *scope, v value) value {
 	return nil
 }
 
-// overlap reports whether one path leads into the other or to the same place, given the placeholders'
-// meaning.
-func overlap(s *scope, a, b path) bool {
+// clash says how two paths cannot both be meant, given the placeholders' meaning, or nothing: one leads
+// into the other, or they take one value for a list and for a map.
+func clash(s *scope, a, b path) string {
 	for i := range min(len(a), len(b)) {
-		if (a[i].name == "") != (b[i].name == "") || a[i].index != b[i].index {
-			return false
-		}
-		if a[i].name != "" && s.name(a[i].name) != s.name(b[i].name) {
-			return false
+		switch {
+		case (a[i].name == "") != (b[i].name == ""):
+			return "conflict"
+		case a[i].index != b[i].index, a[i].name != "" && s.name(a[i].name) != s.name(b[i].name):
+			return ""
 		}
 	}
-	return true
+	return "overlap"
 }
 
-// disjoint refuses paths that overlap: what would come of them depends on the order.
+// disjoint refuses paths that clash: what would come of them depends on the order.
 func (s *scope) disjoint(parameter string, paths []path) error {
 	for i, a := range paths {
 		for _, b := range paths[:i] {
-			if overlap(s, a, b) {
-				return invalid("Invalid %s: Two document paths overlap with each other; must remove or rewrite one of these paths; path one: %s, path two: %s",
-					parameter, b.describe(s), a.describe(s))
+			if how := clash(s, a, b); how != "" {
+				return invalid("Invalid %s: Two document paths %s with each other; must remove or rewrite one of these paths; path one: %s, path two: %s",
+					parameter, how, b.describe(s), a.describe(s))
 			}
 		}
 	}

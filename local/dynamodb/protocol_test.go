@@ -74,6 +74,7 @@ func TestBadRequests(t *testing.T) {
 		{"UpdateItem", `{"TableName":"room",` + key + `,"UpdateExpression":"SET a = :a"}`, "ValidationException"},
 		{"UpdateItem", `{"TableName":"room",` + key + `,"UpdateExpression":"SET #a = a"}`, "ValidationException"},
 		{"UpdateItem", `{"TableName":"room",` + key + `,"UpdateExpression":"REMOVE a, a"}`, "ValidationException"},
+		{"UpdateItem", `{"TableName":"room",` + key + `,"UpdateExpression":"REMOVE a.b, a[0]"}`, "ValidationException"},
 		{"UpdateItem", `{"TableName":"room",` + key + `,"UpdateExpression":"REMOVE pk"}`, "ValidationException"},
 		{"UpdateItem", `{"TableName":"room",` + key + `,"UpdateExpression":"REMOVE a","ExpressionAttributeNames":{"#a":"a"}}`, "ValidationException"},
 		{"UpdateItem", `{"TableName":"room",` + key + `,"UpdateExpression":"REMOVE a","ExpressionAttributeValues":{":a":{"S":"a"}}}`, "ValidationException"},
