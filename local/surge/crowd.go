@@ -1,6 +1,7 @@
 package surge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,8 +20,8 @@ import (
 )
 
 const (
-	// turnaround is how often the crowd looks at what is due and what was answered.
-	turnaround = 2 * time.Millisecond
+	// defaultTurnaround is how often the crowd looks at what is due and what was answered.
+	defaultTurnaround = 2 * time.Millisecond
 	// The most requests under way at once; those beyond wait in a queue, which counts as the answer's
 	// time. CDN and shop have their own, or a crowd at one door would hold up the others.
 	roomWires, cdnWires, cacheWires, shopWires = 1024, 8, 256, 1024
@@ -243,7 +244,7 @@ func milliseconds(d time.Duration) int32 { return int32(min(d.Milliseconds(), ne
 
 // loop lets visits go on until all have ended.
 func (c *crowd) loop() {
-	ticker := time.NewTicker(turnaround)
+	ticker := time.NewTicker(cmp.Or(c.turnaround, defaultTurnaround))
 	defer ticker.Stop()
 	for {
 		c.handle()

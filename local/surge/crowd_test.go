@@ -10,8 +10,11 @@ import (
 	"time"
 )
 
-// people is how many a crowd of the tests has.
-const people = 400
+// people is how many a crowd of the tests has, few that of one of which little is wanted.
+const (
+	people = 200
+	few    = 60
+)
 
 func TestCrowdIsServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -276,7 +279,7 @@ func TestWhatNobodyMustSee(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				f := newFakeRoom(t, 10*time.Second, 600)
+				f := newFakeRoom(t, 10*time.Second, 100)
 				defer f.stop()
 				if test.fault != nil {
 					f.fault = test.fault
@@ -284,7 +287,9 @@ func TestWhatNobodyMustSee(t *testing.T) {
 				if test.change != nil {
 					f.change = test.change
 				}
-				log, err := Run(t.Context(), f.options(people))
+				o := f.options(few)
+				o.Seed = 2 // some ask twice and some too early
+				log, err := Run(t.Context(), o)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -353,7 +358,7 @@ func TestWhatCannotBegin(t *testing.T) {
 	}
 }
 
-// TestPollsDoNotReachTheRoom has a hundred wait, and twenty times as many.
+// TestPollsDoNotReachTheRoom has fifty wait, and twenty times as many.
 func TestPollsDoNotReachTheRoom(t *testing.T) {
 	origin := func(n int) (origin, polls int64) {
 		synctest.Test(t, func(t *testing.T) {
@@ -373,9 +378,9 @@ func TestPollsDoNotReachTheRoom(t *testing.T) {
 		})
 		return origin, polls
 	}
-	few, fewPolls := origin(100)
-	many, manyPolls := origin(2000)
-	if many > 40 || few > 40 || many < few || manyPolls < 10*fewPolls {
-		t.Errorf("%d requests for %d polls of a hundred, %d for %d of 2,000, in 40 s", few, fewPolls, many, manyPolls)
+	less, lessPolls := origin(50)
+	many, manyPolls := origin(1000)
+	if many > 40 || less > 40 || many < less || manyPolls < 10*lessPolls {
+		t.Errorf("%d requests for %d polls of fifty, %d for %d of a thousand, in 40 s", less, lessPolls, many, manyPolls)
 	}
 }

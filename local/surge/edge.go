@@ -212,7 +212,7 @@ func (e *edge) await(done chan struct{}) {
 		case <-done:
 			return
 		default:
-			if !e.crowd.pause(turnaround) {
+			if !e.crowd.pause(defaultTurnaround) {
 				return
 			}
 		}

@@ -110,7 +110,7 @@ func (f *fakeRoom) stop() { f.server.Close() }
 func (f *fakeRoom) options(n int) Options {
 	return Options{
 		Curve: Curve{Visitors: n, Over: 20 * time.Second, Before: 0.3}, URL: "http://127.0.0.1:1", Event: "demo",
-		Rate: int(f.rate * 60), For: 10 * time.Minute, NoShows: 0.2, Seed: 7, Orders: true, dial: f.dial, IOwnThis: true,
+		Rate: int(f.rate * 60), For: 10 * time.Minute, NoShows: 0.2, Seed: 7, Orders: true, dial: f.dial, turnaround: 20 * time.Millisecond, IOwnThis: true,
 		Close: func(context.Context) error {
 			f.mu.Lock()
 			defer f.mu.Unlock()

@@ -39,7 +39,8 @@ type Options struct {
 	// OnSecond is told of each second after it has passed, by number. It may be nil, and must be quick.
 	OnSecond func(second int, s Second)
 
-	dial func(ctx context.Context, network, address string) (net.Conn, error) // nil: of this machine's network
+	dial       func(ctx context.Context, network, address string) (net.Conn, error) // nil: of this machine's network
+	turnaround time.Duration                                                        // 0: defaultTurnaround
 }
 
 // Check names what is wrong with the options.
