@@ -108,18 +108,19 @@ func joining(t testing.TB, stores []keeper) *load {
 	answer := function(join.NewHandler(&join.Joiner{
 		Store: stores[0], States: store.NewView(stores[0], minute), Pick: pick.IntN, Now: minute, Metrics: counts,
 	}, key).Answer(log, counts))
+	var bodies []string // by turn
 	return &load{
 		now: minute,
 		prepare: func(s keeper, i int) error {
+			if i == len(bodies) {
+				bodies = append(bodies, `{"secret":"`+base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%016d", i))+`"}`)
+			}
 			if i > 0 {
 				return nil
 			}
 			return open(s, pass.HS256)
 		},
-		do: func(i int) error {
-			secret := base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%016d", i))
-			return answer.post(t.Context(), `{"secret":"`+secret+`"}`, 201)
-		},
+		do: func(i int) error { return answer.post(t.Context(), bodies[i], 201) },
 		first: 1, batch: 500,
 	}
 }
@@ -155,9 +156,13 @@ func admitting(alg string) func(testing.TB, []keeper) *load {
 			Store: stores[0], Line: store.NewView(stores[0], minute), Tickets: key, Signers: signers, Issuer: "https://room.example",
 			Pick: func(int) int { return 0 }, Random: rand.Reader, Now: now, Metrics: counts,
 		}).Answer(log, counts))
+		var bodies []string // by turn
 		return &load{
 			now: now,
 			prepare: func(s keeper, i int) error {
+				if i == len(bodies) {
+					bodies = append(bodies, `{"ticket":"`+ticketOf(key, visitor(i))+`"}`)
+				}
 				if i == 0 {
 					if err := open(s, alg); err != nil {
 						return err
@@ -168,7 +173,7 @@ func admitting(alg string) func(testing.TB, []keeper) *load {
 			},
 			do: func(i int) error {
 				clock = clock.Add(pace)
-				return answer.post(t.Context(), `{"ticket":"`+ticketOf(key, visitor(i))+`"}`, 200)
+				return answer.post(t.Context(), bodies[i], 200)
 			},
 			first: 1, batch: 500,
 		}
