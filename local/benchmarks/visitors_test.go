@@ -120,7 +120,7 @@ func joining(t testing.TB, stores []keeper) *load {
 			}
 			return open(s, pass.HS256)
 		},
-		do: func(i int) error { return answer.post(t.Context(), bodies[i], 201) },
+		do:    func(i int) error { return answer.post(t.Context(), bodies[i], 201) },
 		first: 1, batch: 500,
 	}
 }
