@@ -27,6 +27,7 @@ type Options struct {
 	Secret           string // empty: drawn anew at every start
 	Shards           int    // of the sale's counters; 0: as many as a deployment has that says nothing
 	ShopCapacity     int    // orders a minute that the demo shop can complete; 0: any number
+	WithoutSDK       bool   // the store's calls reach the engine in this process directly
 	Limits           Limits
 	Chaos            Chaos
 }

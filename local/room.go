@@ -133,7 +133,11 @@ func (r *Room) wire(ctx context.Context, log *slog.Logger) (site http.Handler, t
 	if err := dynamodb.CreateTable(ctx, client, r.table); err != nil {
 		return nil, nil, err
 	}
-	kept := store.New(client, r.table, time.Now)
+	var calls store.API = client
+	if r.options.WithoutSDK {
+		calls = dynamodb.NewCaller(r.tables.items, retries())
+	}
+	kept := store.New(calls, r.table, time.Now)
 	passKey, err := rsa.GenerateKey(crypto.Reader, 2048)
 	if err != nil {
 		return nil, nil, err
@@ -207,9 +211,13 @@ func (r *Room) reachTables(o *awsdynamodb.Options) {
 		o.BaseEndpoint = &r.options.DynamoDBEndpoint
 		return
 	}
-	o.HTTPClient = dynamodb.InProcess(r.tables)
-	// One client serves all environments, each of which would have retries of its own to spend.
-	o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) { o.RateLimiter = ratelimit.None })
+	o.HTTPClient, o.Retryer = dynamodb.InProcess(r.tables), retries()
+}
+
+// retries are the SDK's. One client serves all environments, each of which would have retries of its
+// own to spend, so they are not counted.
+func retries() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) { o.RateLimiter = ratelimit.None })
 }
 
 // api is API Gateway and the functions behind it.

@@ -26,7 +26,7 @@ type surgeOptions struct {
 
 // ownRoom are the flags that say how a room in this process is; one at an address is as it is.
 var ownRoom = []string{"limits", "warm-writes", "partitioning", "api-rate", "api-burst", "environments", "shards",
-	"chaos", "throttled", "lost", "unacknowledged", "kill-leader", "stale", "cache", "compare", "shop-capacity"}
+	"chaos", "throttled", "lost", "unacknowledged", "kill-leader", "stale", "sdk", "cache", "compare", "shop-capacity"}
 
 func parseSurge(args []string, help io.Writer) (*surgeOptions, error) {
 	o := &surgeOptions{}
@@ -52,6 +52,7 @@ func parseSurge(args []string, help io.Writer) (*surgeOptions, error) {
 	flags.IntVar(&r.Shards, "shards", 0, "`number` of the sale's counters, 1 to 128; 0: as planned for the crowd")
 	flags.IntVar(&r.ShopCapacity, "shop-capacity", 0, "`orders` a minute beyond which the shop slows down and fails; 0: none, or the rate with -compare")
 	flags.BoolVar(&r.Limits.On, "limits", true, "refuse and delay calls as the services of AWS do")
+	sdk := flags.Bool("sdk", false, "call the table through the AWS SDK, as functions do in Lambda, which costs a third of the machine")
 	r.Limits.register(flags)
 	r.Chaos.register(flags)
 	flags.Lookup("warm-writes").DefValue = "as planned for the crowd"
@@ -77,6 +78,7 @@ func parseSurge(args []string, help io.Writer) (*surgeOptions, error) {
 			return nil, fmt.Errorf("-cache: %w", err)
 		}
 	}
+	r.WithoutSDK = !*sdk
 	o.plan(given)
 	return o, r.check(r.OnSale.Format(time.RFC3339), time.Now())
 }

@@ -12,6 +12,7 @@ import (
 // the service has and the trouble that a network brings.
 type tables struct {
 	http.Handler
+	items   dynamodb.API  // with everything that is in front of the engine
 	limited *limits.Table // nil without limits
 	faulty  *faults.Table // nil without chaos
 }
@@ -34,6 +35,6 @@ func newTables(o Options) (*tables, error) {
 		}
 		items = t.faulty
 	}
-	t.Handler = dynamodb.NewHandler(engine, items)
+	t.items, t.Handler = items, dynamodb.NewHandler(engine, items)
 	return t, nil
 }
