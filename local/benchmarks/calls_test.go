@@ -15,7 +15,7 @@ func TestCalls(t *testing.T) {
 	joined := []string{"UpdateItem", "UpdateItem"}
 	admitted := []string{"GetItem", "UpdateItem", "UpdateItem", "UpdateItem"}
 	for name, test := range map[string]struct {
-		begin func(testing.TB, []keeper) *load
+		begin begin
 		want  []string
 	}{
 		"a join counts and keeps":                           {joining, joined},
@@ -24,14 +24,15 @@ func TestCalls(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, 1, test.begin)
-			r.prepareFor(t, 20)
-			for range 20 {
-				r.turn(t)
-				if got := operations(r.owed[len(r.owed)-1][0]); !slices.Equal(got, test.want) {
+			const turns = 20
+			r.prepare(t, turns)
+			for _, made := range r.calls {
+				if got := operations(made[0]); !slices.Equal(got, test.want) {
 					t.Fatalf("made %q, want %q", got, test.want)
 				}
+				r.work.turn(t)
 			}
-			r.repeat(t)
+			r.repeat(t, turns)
 		})
 	}
 }
@@ -44,16 +45,16 @@ func operations(calls []call) []string {
 	return list
 }
 
-// The bare loop leaves its table as the function left the other one.
+// The bare loop leaves its table as the function left the others.
 func TestCallsAreMadeAgain(t *testing.T) {
 	const joins = 300
 	r := newRig(t, 1, joining)
-	r.prepareFor(t, joins)
+	r.prepare(t, joins)
 	for range joins {
-		r.turn(t)
+		r.work.turn(t)
 	}
-	r.repeat(t)
-	for _, s := range []keeper{r.table, r.again} {
+	r.repeat(t, joins)
+	for _, s := range []keeper{r.rehearsal.table, r.work.table, r.again} {
 		total := int64(0)
 		for shard := range shards {
 			n, err := s.Arrivals(t.Context(), run, 1, shard)
@@ -76,19 +77,19 @@ func TestTickIsBenchmarkedAtWork(t *testing.T) {
 	for _, test := range []struct{ joining, drawn, reads int }{{0, 0, 18}, {5, steps, 18}, {16, steps, 3}} {
 		t.Run(fmt.Sprint("joining=", test.joining), func(t *testing.T) {
 			r := newRig(t, events, ticking(100, test.joining))
-			before := states(t, r.table, events)
+			before := states(t, r.rehearsal.table, events)
 			for range steps {
-				r.prepareFor(t, 1)
-				r.turn(t)
-				for _, calls := range r.owed[0] {
+				r.prepare(t, 1)
+				r.work.turn(t)
+				for _, calls := range r.calls[0] {
 					reads := slices.DeleteFunc(operations(calls), func(name string) bool { return name != "GetItem" })
 					if len(reads) > test.reads { // the state, counters, and now and then a window
 						t.Errorf("%d reads, want at most %d", len(reads), test.reads)
 					}
 				}
-				r.repeat(t)
+				r.repeat(t, 1)
 			}
-			after, again := states(t, r.table, events), states(t, r.again, events)
+			after, again := states(t, r.rehearsal.table, events), states(t, r.again, events)
 			for i := range events {
 				drawn := int(after[i].Cohort - before[i].Cohort)
 				if after[i].Phase != room.Open || after[i].Admitted <= before[i].Admitted || drawn != test.drawn {

@@ -1,13 +1,18 @@
 package benchmarks
 
 import (
+	"context"
+	"errors"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"waitingroom/local/dynamodb"
+	"waitingroom/shared/store"
 )
 
 // tableName is the room's at each engine.
@@ -30,4 +35,32 @@ func newTable(t testing.TB) (*dynamodb.Engine, *sdk.Client) {
 		t.Fatal(err)
 	}
 	return engine, client
+}
+
+// past is a table past the SDK, for what is not measured.
+type past struct {
+	*store.DynamoDB
+	engine store.API
+	now    func() time.Time
+}
+
+func newPast(engine store.API, now func() time.Time) past {
+	return past{store.New(engine, tableName, now), engine, now}
+}
+
+// crowd is the same table, where n arrive whenever one does: it takes a second to count 100,000 of them
+// one by one.
+func (p past) crowd(n int) keeper { return store.New(&crowd{p.engine, n}, tableName, p.now) }
+
+type crowd struct {
+	store.API
+	n int
+}
+
+func (c *crowd) UpdateItem(ctx context.Context, in *sdk.UpdateItemInput, options ...func(*sdk.Options)) (*sdk.UpdateItemOutput, error) {
+	if _, counts := in.ExpressionAttributeValues[":one"]; !counts {
+		return nil, errors.New("a crowd is only counted")
+	}
+	in.ExpressionAttributeValues[":one"] = &types.AttributeValueMemberN{Value: strconv.Itoa(c.n)}
+	return c.API.UpdateItem(ctx, in, options...)
 }

@@ -36,7 +36,7 @@ func (nowhere) Put(context.Context, string, []byte) error { return nil }
 // ticking is tick with as many events on sale as there are stores, and so many people waiting in each.
 // A turn is a step of all of them, before which so many join each event; if any do, the step seals a
 // cohort. Shards are read and sealed one at a time, as the bare calls are made.
-func ticking(waiting, joining int) func(testing.TB, []keeper) *load {
+func ticking(waiting, joining int) begin {
 	return func(t testing.TB, stores []keeper) *load {
 		var elapsed time.Duration
 		began := onSale.Add(-2 * time.Second)
@@ -92,13 +92,21 @@ func ticking(waiting, joining int) func(testing.TB, []keeper) *load {
 
 func eventOf(i int) string { return fmt.Sprint("event-", i) }
 
-// arrive has n people join an event, as far as tick can see.
+// arrive has n people join an event, as far as tick can see, evenly over its shards.
 func arrive(ctx context.Context, s keeper, event string, n int) error {
 	st, err := s.State(ctx, event)
-	for i := 0; i < n && err == nil; i++ {
-		_, err = s.Count(ctx, st.Run, st.Cohort, int(st.Version+int64(i))%st.Shards)
+	if err != nil {
+		return err
 	}
-	return err
+	if table, ok := s.(past); ok && n >= st.Shards {
+		s, n = table.crowd(n/st.Shards), st.Shards
+	}
+	for i := range n {
+		if _, err := s.Count(ctx, st.Run, st.Cohort, int(st.Version+int64(i))%st.Shards); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // lines is a log in which nothing should be written.

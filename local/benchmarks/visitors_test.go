@@ -121,7 +121,7 @@ func joining(t testing.TB, stores []keeper) *load {
 			return open(s, pass.HS256)
 		},
 		do:    func(i int) error { return answer.post(t.Context(), bodies[i], 201) },
-		first: 1, batch: 500,
+		first: 1, batch: 200,
 	}
 }
 
@@ -135,7 +135,7 @@ func ticketOf(key ticket.Key, v room.Visitor) string {
 }
 
 // admitting is admit, with the turn of another visitor at each turn.
-func admitting(alg string) func(testing.TB, []keeper) *load {
+func admitting(alg string) begin {
 	return func(t testing.TB, stores []keeper) *load {
 		key, err := ticket.NewKey(secret)
 		if err != nil {
@@ -175,7 +175,7 @@ func admitting(alg string) func(testing.TB, []keeper) *load {
 				clock = clock.Add(pace)
 				return answer.post(t.Context(), bodies[i], 200)
 			},
-			first: 1, batch: 500,
+			first: 1, batch: 200,
 		}
 	}
 }
