@@ -71,7 +71,7 @@ func (l *Log) Event(event string, values Values) {
 		l.write(d)
 		return
 	}
-	d.member(names.DimensionEvent, quote(event))
+	d.member(names.DimensionEvent, `"`+event+`"`) // of letters, digits and hyphens
 	d.add(byEvent, own, values)
 	d.add(byRoom+","+byEvent, both, values)
 	l.write(d)

@@ -16,6 +16,9 @@ import (
 // attributes are an item or a part of one, without its key.
 type attributes map[string]types.AttributeValue
 
+// values are attributes to be written, each by its name behind a colon, as expressions have them.
+type values map[string]types.AttributeValue
+
 func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
 
 func number[N int | int64](n N) types.AttributeValue {
@@ -147,35 +150,35 @@ func (i *item) seed(name string) (seed [32]byte) {
 
 // The attributes of a state are short words, since each environment of each function reads them
 // every second and the item has to stay below 4 KB.
-func encodeState(s room.State) attributes {
-	return attributes{
-		"run":      text(s.ID),
-		"owner":    text(s.Owner),
-		"version":  number(s.Version),
-		"shards":   number(s.Shards),
-		"cohort":   number(s.Cohort),
-		"closing":  number(s.Closing),
-		"base":     number(s.Base),
-		"admitted": number(s.Admitted),
-		"expired":  number(s.Expired),
-		"phase":    text(string(s.Phase)),
-		"pool":     flag(s.PoolOpen),
-		"final":    flag(s.Final),
-		"commit":   text(s.Commit),
-		"hidden":   flag(s.Hidden),
-		"last":     millis(s.Last),
-		"clock":    number(int64(s.Clock)),
-		"carry":    fraction(s.Carry),
-		"speed":    fraction(s.Speed),
-		"onsale":   millis(s.OnSale),
-		"prequeue": millis(s.PreQueue),
-		"closes":   millis(s.Closes),
-		"target":   text(s.Target),
-		"lifetime": number(int64(s.PassLifetime)),
-		"alg":      text(s.PassAlg),
-		"rate":     number(s.Cap.Rate),
-		"before":   number(s.Cap.Before),
-		"switch":   millis(s.Cap.Switch),
+func encodeState(s room.State) values {
+	return values{
+		":run":      text(s.ID),
+		":owner":    text(s.Owner),
+		":version":  number(s.Version),
+		":shards":   number(s.Shards),
+		":cohort":   number(s.Cohort),
+		":closing":  number(s.Closing),
+		":base":     number(s.Base),
+		":admitted": number(s.Admitted),
+		":expired":  number(s.Expired),
+		":phase":    text(string(s.Phase)),
+		":pool":     flag(s.PoolOpen),
+		":final":    flag(s.Final),
+		":commit":   text(s.Commit),
+		":hidden":   flag(s.Hidden),
+		":last":     millis(s.Last),
+		":clock":    number(int64(s.Clock)),
+		":carry":    fraction(s.Carry),
+		":speed":    fraction(s.Speed),
+		":onsale":   millis(s.OnSale),
+		":prequeue": millis(s.PreQueue),
+		":closes":   millis(s.Closes),
+		":target":   text(s.Target),
+		":lifetime": number(int64(s.PassLifetime)),
+		":alg":      text(s.PassAlg),
+		":rate":     number(s.Cap.Rate),
+		":before":   number(s.Cap.Before),
+		":switch":   millis(s.Cap.Switch),
 	}
 }
 
@@ -220,12 +223,12 @@ func decodeState(event string, a attributes) (room.State, error) {
 
 // A pacing is one attribute of JSON text under the names of its Go fields: one function writes
 // and reads it as a whole, and it stays far below 400 KB. Renaming a field forgets its value.
-func encodePacing(p room.Pacing) (attributes, error) {
+func encodePacing(p room.Pacing) (values, error) {
 	document, err := json.Marshal(copyPacing(p))
 	if err != nil {
 		return nil, err
 	}
-	return attributes{"pacing": text(string(document))}, nil
+	return values{":pacing": text(string(document))}, nil
 }
 
 func decodePacing(a attributes) (room.Pacing, error) {
@@ -239,8 +242,8 @@ func decodePacing(a attributes) (room.Pacing, error) {
 	return p, err
 }
 
-func encodeSeal(s room.Seal) attributes {
-	return attributes{"base": number(s.Base), "counts": numbers(s.Counts), "seed": binary(s.Seed[:])}
+func encodeSeal(s room.Seal) values {
+	return values{":base": number(s.Base), ":counts": numbers(s.Counts), ":seed": binary(s.Seed[:])}
 }
 
 func decodeSeal(run room.Run, cohort int64, a attributes) (room.Seal, error) {
@@ -249,13 +252,13 @@ func decodeSeal(run room.Run, cohort int64, a attributes) (room.Seal, error) {
 	return s, i.err
 }
 
-func encodeVisitor(v room.Visitor) attributes {
-	a := attributes{
-		"cohort": number(v.Cohort),
-		"shard":  number(v.Shard),
-		"seq":    number(v.Seq),
-		"joined": millis(v.Joined),
-		"mark":   millis(v.Mark),
+func encodeVisitor(v room.Visitor) values {
+	a := values{
+		":cohort": number(v.Cohort),
+		":shard":  number(v.Shard),
+		":seq":    number(v.Seq),
+		":joined": millis(v.Joined),
+		":mark":   millis(v.Mark),
 	}
 	if v.Pass != nil {
 		maps.Copy(a, encodePass(*v.Pass))
@@ -263,8 +266,8 @@ func encodeVisitor(v room.Visitor) attributes {
 	return a
 }
 
-func encodePass(p room.Pass) attributes {
-	return attributes{"jti": text(p.ID), "iat": seconds(p.Issued), "exp": seconds(p.Expiry)}
+func encodePass(p room.Pass) values {
+	return values{":jti": text(p.ID), ":iat": seconds(p.Issued), ":exp": seconds(p.Expiry)}
 }
 
 func decodeVisitor(id string, a attributes) (room.Visitor, error) {

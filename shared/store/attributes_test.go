@@ -33,6 +33,15 @@ func size(k key, a attributes) int {
 	return n
 }
 
+// stored is what a table makes of values.
+func stored(set values) attributes {
+	a := attributes{}
+	for value, v := range set {
+		a[strings.TrimPrefix(value, ":")] = v
+	}
+	return a
+}
+
 func TestStateStaysBelow4KB(t *testing.T) {
 	const most = 1<<63 - 1
 	long := strings.Repeat("e", 64)
@@ -47,7 +56,7 @@ func TestStateStaysBelow4KB(t *testing.T) {
 		Cap: room.Cap{Rate: room.MaxRate, Before: room.MaxRate, Switch: time.Now()},
 	}
 	// A kilobyte is left for marks of other functions and for what later versions add.
-	if n := size(stateKey(long), encodeState(s)); n > 4_096-1_000 {
+	if n := size(stateKey(long), stored(encodeState(s))); n > 4_096-1_000 {
 		t.Errorf("the state takes %d bytes", n)
 	}
 }
@@ -68,7 +77,7 @@ func TestPacingStaysBelow400KB(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := size(pacingKey(strings.Repeat("e", 64)), a); n > 400_000/2 {
+	if n := size(pacingKey(strings.Repeat("e", 64)), stored(a)); n > 400_000/2 {
 		t.Errorf("the pacing takes %d bytes", n)
 	}
 }
@@ -115,9 +124,9 @@ func TestUnreadableItems(t *testing.T) {
 		whole  attributes
 		decode func(attributes) error
 	}{
-		{encodeState(room.State{}), func(a attributes) error { _, err := decodeState("e", a); return err }},
-		{encodeSeal(room.Seal{Counts: []int64{1}}), func(a attributes) error { _, err := decodeSeal(room.Run{}, 0, a); return err }},
-		{encodeVisitor(room.Visitor{Seq: 1, Pass: &room.Pass{}}), func(a attributes) error { _, err := decodeVisitor("v", a); return err }},
+		{stored(encodeState(room.State{})), func(a attributes) error { _, err := decodeState("e", a); return err }},
+		{stored(encodeSeal(room.Seal{Counts: []int64{1}})), func(a attributes) error { _, err := decodeSeal(room.Run{}, 0, a); return err }},
+		{stored(encodeVisitor(room.Visitor{Seq: 1, Pass: &room.Pass{}})), func(a attributes) error { _, err := decodeVisitor("v", a); return err }},
 		{attributes{"pacing": text("{}")}, func(a attributes) error { _, err := decodePacing(a); return err }},
 	}
 	for _, d := range decoders {

@@ -110,7 +110,7 @@ func (d *DynamoDB) Count(ctx context.Context, run room.Run, cohort int64, shard 
 		UpdateExpression:          aws.String("SET #ttl = :ttl ADD #n :one"),
 		ConditionExpression:       aws.String("attribute_not_exists(#sealed)"),
 		ExpressionAttributeNames:  counterNames,
-		ExpressionAttributeValues: attributes{":one": number(1), ":ttl": d.until(keepRun)},
+		ExpressionAttributeValues: values{":one": number(1), ":ttl": d.until(keepRun)},
 	}, types.ReturnValueUpdatedNew, once)
 	if _, refused := conditionFailed(err); refused {
 		return 0, fmt.Errorf("count arrival: %w", ErrSealed)
@@ -138,7 +138,7 @@ func (d *DynamoDB) SealShard(ctx context.Context, run room.Run, cohort int64, sh
 		Key:                       primary(counterKey(run, cohort, shard)),
 		UpdateExpression:          aws.String("SET #sealed = :true, #n = if_not_exists(#n, :zero), #ttl = :ttl"),
 		ExpressionAttributeNames:  counterNames,
-		ExpressionAttributeValues: attributes{":true": flag(true), ":zero": number(0), ":ttl": d.until(keepRun)},
+		ExpressionAttributeValues: values{":true": flag(true), ":zero": number(0), ":ttl": d.until(keepRun)},
 		// All attributes, since engines differ on whether one that kept its value was updated.
 	}, types.ReturnValueAllNew)
 	if err != nil {
@@ -224,7 +224,7 @@ func (d *DynamoDB) Mark(ctx context.Context, run room.Run, id string, start time
 		UpdateExpression:                    aws.String("SET #mark = :start"),
 		ConditionExpression:                 aws.String("attribute_exists(#pk) AND attribute_not_exists(#jti) AND (#mark < :start OR #mark > :wrong)"),
 		ExpressionAttributeNames:            markNames,
-		ExpressionAttributeValues:           attributes{":start": millis(start), ":wrong": millis(start.Add(MarkAhead))},
+		ExpressionAttributeValues:           values{":start": millis(start), ":wrong": millis(start.Add(MarkAhead))},
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}, types.ReturnValueAllOld, once)
 	found, refused := conditionFailed(err)
@@ -271,7 +271,7 @@ func (d *DynamoDB) TakeSlot(ctx context.Context, run room.Run, w room.Window, pa
 		UpdateExpression:          aws.String("SET #last = :at, #ttl = :ttl ADD #n :one"),
 		ConditionExpression:       aws.String("attribute_not_exists(#n) OR #n < :limit"),
 		ExpressionAttributeNames:  capNames,
-		ExpressionAttributeValues: attributes{":one": number(1), ":limit": number(limit), ":at": millis(at), ":ttl": d.until(keepCap)},
+		ExpressionAttributeValues: values{":one": number(1), ":limit": number(limit), ":at": millis(at), ":ttl": d.until(keepCap)},
 	}, types.ReturnValueNone, once)
 	if _, refused := conditionFailed(err); refused {
 		return fmt.Errorf("take slot: %w", ErrFull)
@@ -294,7 +294,7 @@ func (d *DynamoDB) Taken(ctx context.Context, run room.Run, w room.Window, part 
 // leader reads them at its next step. Where there is no state, there is nobody to tell, and that is
 // no error. Repeating it is harmless.
 func (d *DynamoDB) Announce(ctx context.Context, event string, at time.Time) error {
-	change := announcementChange.of(stateKey(event), attributes{announced: millis(at)})
+	change := announcementChange.of(stateKey(event), values{":" + announced: millis(at)})
 	_, err := d.update(ctx, change, types.ReturnValueNone)
 	if _, refused := conditionFailed(err); refused {
 		return nil
@@ -318,7 +318,7 @@ func (d *DynamoDB) noteWatched(ctx context.Context, event string, watched bool) 
 		Key:                       primary(watchedKey()),
 		UpdateExpression:          aws.String("SET #event = :watched"),
 		ExpressionAttributeNames:  map[string]string{"#event": watchedPrefix + event},
-		ExpressionAttributeValues: attributes{":watched": flag(watched)},
+		ExpressionAttributeValues: values{":watched": flag(watched)},
 	}, types.ReturnValueNone)
 	return err
 }
@@ -354,8 +354,8 @@ func (d *DynamoDB) saving(next room.State, held room.Fence) types.Update {
 
 // create writes an item unless there is one, which it returns then. It is an update since not
 // every engine returns the old item of a refused put.
-func (d *DynamoDB) create(ctx context.Context, c change, k key, set attributes) (old attributes, err error) {
-	set["ttl"] = d.until(keepRun)
+func (d *DynamoDB) create(ctx context.Context, c change, k key, set values) (old attributes, err error) {
+	set[":ttl"] = d.until(keepRun)
 	update := c.of(k, set)
 	update.ReturnValuesOnConditionCheckFailure = types.ReturnValuesOnConditionCheckFailureAllOld
 	_, err = d.update(ctx, update, types.ReturnValueNone)

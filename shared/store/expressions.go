@@ -15,18 +15,17 @@ import (
 // same for every item, so they are put together once: that took a fifth of what a join costs beside
 // its calls. Nothing in it is changed later, and the SDK only reads what it is given.
 type change struct {
-	update       *string
-	condition    *string
-	names        map[string]string // the attributes' by their placeholders
-	placeholders map[string]string // the values' by the attributes' names
+	update    *string
+	condition *string
+	names     map[string]string // the attributes' by their placeholders
 }
 
 // The changes of items, by the attributes that encoding an empty one gives.
 var (
 	firstStateChange   = newChange(encodeState(room.State{}), "attribute_not_exists(#version)")
 	stateChange        = newChange(encodeState(room.State{}), "#owner = :heldowner AND #version = :heldversion")
-	pacingChange       = newChange(attributes{"pacing": nil}, "")
-	announcementChange = newChange(attributes{announced: nil}, "attribute_exists(#version)", "version")
+	pacingChange       = newChange(values{":pacing": nil}, "")
+	announcementChange = newChange(values{":" + announced: nil}, "attribute_exists(#version)", "version")
 	sealChange         = newChange(kept(encodeSeal(room.Seal{})), "attribute_not_exists(#pk)", "pk")
 	visitorChange      = newChange(kept(encodeVisitor(room.Visitor{})), "attribute_not_exists(#pk)", "pk")
 	admittedChange     = newChange(kept(encodeVisitor(room.Visitor{Pass: &room.Pass{}})), "attribute_not_exists(#pk)", "pk")
@@ -41,41 +40,36 @@ var (
 )
 
 // kept is set with the end of an item's life.
-func kept(set attributes) attributes {
-	set["ttl"] = nil
+func kept(set values) values {
+	set[":ttl"] = nil
 	return set
 }
 
-// newChange returns the change of the attributes in set, whose values do not matter. The condition
+// newChange returns the change of the attributes in set, of which only the names matter. The condition
 // may name these and those that are tested besides. DynamoDB refuses names that are not used.
-func newChange(set attributes, condition string, tested ...string) change {
-	list := slices.Sorted(maps.Keys(set))
-	c := change{names: names(append(tested, list...)...), placeholders: map[string]string{}}
+func newChange(set values, condition string, tested ...string) change {
 	var assignments []string
-	for _, name := range list {
-		c.placeholders[name] = ":" + name
-		assignments = append(assignments, "#"+name+" = :"+name)
+	for _, value := range slices.Sorted(maps.Keys(set)) {
+		name := strings.TrimPrefix(value, ":")
+		assignments = append(assignments, "#"+name+" = "+value)
+		tested = append(tested, name)
 	}
-	c.update = aws.String("SET " + strings.Join(assignments, ", "))
+	c := change{update: aws.String("SET " + strings.Join(assignments, ", ")), names: names(tested...)}
 	if condition != "" {
 		c.condition = &condition
 	}
 	return c
 }
 
-// of is the change of one item. An attribute in set that the change does not know has no
-// placeholder, and DynamoDB refuses the write.
-func (c change) of(k key, set attributes) types.Update {
-	values := make(attributes, len(set)+2) // a condition has two values of its own at most
-	for name, value := range set {
-		values[c.placeholders[name]] = value
-	}
+// of is the change of one item. It has to set what the change was made of: DynamoDB refuses values that
+// are missing or not used.
+func (c change) of(k key, set values) types.Update {
 	return types.Update{
 		Key:                       primary(k),
 		UpdateExpression:          c.update,
 		ConditionExpression:       c.condition,
 		ExpressionAttributeNames:  c.names,
-		ExpressionAttributeValues: values,
+		ExpressionAttributeValues: set,
 	}
 }
 
