@@ -23,8 +23,10 @@ const (
 	// defaultTurnaround is how often the crowd looks at what is due and what was answered.
 	defaultTurnaround = 2 * time.Millisecond
 	// The most requests under way at once; those beyond wait in a queue, which counts as the answer's
-	// time. CDN and shop have their own, or a crowd at one door would hold up the others.
-	roomWires, cdnWires, cacheWires, shopWires = 1024, 8, 256, 1024
+	// time. Each door has its own, or a crowd at one would hold up the others. Joins and claims together
+	// are fewer than an account's 1,000 environments, which otherwise would all be busy only because this
+	// machine is slow.
+	joinWires, claimWires, cdnWires, cacheWires, shopWires = 512, 256, 8, 256, 1024
 	// meeting is how long the room may take to publish a first status.
 	meeting = 30 * time.Second
 	// farewell is how long it may take to publish the draw key, and the documents that are read last.
@@ -52,6 +54,7 @@ type visit struct {
 	pollFailures, failures uint8
 	habits
 	over     bool // the visit has ended
+	asking   bool // a join is under way
 	admitted bool
 	browsed  bool // the shop has shown the checkout
 	inLine   bool // counted as waiting
@@ -74,11 +77,12 @@ type crowd struct {
 
 	joins, claims, page, orders *url.URL
 
-	room, cdn, shop *wires
-	edge            edge
+	joining, claiming, cdn, shop *wires
+	edge                         edge
 
 	fire  func(i int32) // does what is due for a visitor
 	until time.Duration // the longest that the loop goes on
+	ended bool          // the loop has: nothing new is begun
 
 	mu    sync.Mutex
 	posts []func()
@@ -108,7 +112,7 @@ func Run(ctx context.Context, o Options) (*Log, error) {
 	}
 	defer func() {
 		stop()
-		for _, w := range []*wires{c.room, c.cdn, c.shop} {
+		for _, w := range c.wires() {
 			w.wait()
 		}
 	}()
@@ -136,7 +140,7 @@ func newCrowd(ctx context.Context, o Options) (*crowd, error) {
 		page:   base.JoinPath(o.Event),
 		orders: base.JoinPath(shop.OrderPath), // the demo shop is at the room's own address
 	}
-	c.room = newWires(ctx, roomWires, o.dialer())
+	c.joining, c.claiming = newWires(ctx, joinWires, o.dialer()), newWires(ctx, claimWires, o.dialer())
 	c.shop = newWires(ctx, shopWires, o.dialer())
 	documents, most := base, cdnWires
 	if o.Cache != "" {
@@ -264,8 +268,38 @@ func (c *crowd) loop() {
 			break
 		}
 	}
-	c.log.Ended = c.elapsed()
-	c.finish(c.log.Ended)
+	c.settle()
+	c.log.Ended = c.turn
+	c.finish()
+}
+
+// wires are all that the crowd has.
+func (c *crowd) wires() []*wires {
+	var all []*wires
+	for _, w := range []*wires{c.joining, c.claiming, c.cdn, c.shop} {
+		if w != nil {
+			all = append(all, w)
+		}
+	}
+	return all
+}
+
+// settle waits for what is under way: an answer that nobody reads may have been a place. Requests
+// end by themselves, after page.Timeout at the latest, and at once after an interrupt.
+func (c *crowd) settle() {
+	c.ended = true
+	for busy := 1; busy > 0; {
+		busy = 0
+		for _, w := range c.wires() {
+			busy += w.drop()
+		}
+		c.handle()
+		c.second(c.turn)
+		if !c.pause(defaultTurnaround) {
+			return
+		}
+	}
+	c.handle()
 }
 
 // post has the loop do something with an answer.
@@ -319,11 +353,18 @@ func (c *crowd) passed() {
 }
 
 // finish closes the books: visits that have not ended are as the last status has it.
-func (c *crowd) finish(now time.Duration) {
-	c.second(now)
+func (c *crowd) finish() {
+	c.second(c.turn)
 	c.passed()
 	for i := range c.visits {
 		v := &c.log.Visitors[i]
+		switch {
+		case !c.visits[i].asking:
+		case c.log.Interrupted:
+			v.Unsure++
+		default:
+			v.Joins-- // it was never sent
+		}
 		if s := c.visits[i].status; v.Outcome == Waiting && !v.NoShow && v.Admitted == Never && s != nil && s.Phase == room.SoldOut {
 			v.Outcome = SoldOut
 		}

@@ -8,6 +8,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
+
+	"waitingroom/local/page"
 )
 
 // people is how many a crowd of the tests has, few that of one of which little is wanted.
@@ -299,6 +302,66 @@ func TestWhatNobodyMustSee(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestRealCache has every poll go to an address, where old statuses may be served.
+func TestRealCache(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeRoom(t, 10*time.Second, 600)
+		defer f.stop()
+		f.change = func(kind string, n int, document map[string]any) {
+			if version, counted := document["version"].(float64); kind == "status" && counted && n%3 == 0 {
+				document["version"] = max(1, version-2)
+			}
+		}
+		o := f.options(few)
+		o.Cache, o.Stale = o.URL, true
+		log, err := Run(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantWhole(t, log)
+		wantServed(t, log)
+		if polls := sumOf(log, func(v *Visitor) int { return int(v.Polls) }); polls == 0 || f.asked["status"] < polls {
+			t.Errorf("%d polls, of which %d were asked", polls, f.asked["status"])
+		}
+	})
+}
+
+// TestVisitsAreSmall holds what a visitor costs, apart from the ticket.
+func TestVisitsAreSmall(t *testing.T) {
+	if size := unsafe.Sizeof(Visitor{}) + unsafe.Sizeof(visit{}); size > 250 {
+		t.Errorf("%d bytes", size)
+	}
+}
+
+// TestEndsInTime has a room so slow that many are still asking when the time is over: whoever has a
+// place in the end knows of it.
+func TestEndsInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeRoom(t, 10*time.Second, 60)
+		defer f.stop()
+		f.delay["join"] = 8 * time.Second
+		o := f.options(people)
+		o.For = 5 * time.Second
+		log, err := Run(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantWhole(t, log)
+		joined := sumOf(log, func(v *Visitor) int {
+			if (v.Joined == Never) != (v.Cohort == NoCohort) || v.Joined > log.Ended {
+				t.Errorf("the surge ended after %v: %+v", log.Ended, v)
+			}
+			return min(1, int(v.Cohort)+1)
+		})
+		if joined != len(f.places) || joined > people*9/10 || log.Interrupted || log.DrawKey == "" {
+			t.Errorf("%d visitors know of a place, %d have one; interrupted %v, draw key %q", joined, len(f.places), log.Interrupted, log.DrawKey)
+		}
+		if most := 6*time.Second + o.For + page.Timeout + time.Second; log.Ended > most {
+			t.Errorf("ended after %v", log.Ended)
+		}
+	})
 }
 
 // TestInterrupt also has synctest look for whatever is left running.

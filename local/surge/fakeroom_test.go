@@ -47,6 +47,8 @@ type fakeRoom struct {
 	ordered  map[string]bool
 	open     bool // the shop asks for no pass
 
+	// delay is what requests of a kind take.
+	delay map[string]time.Duration
 	// fault answers or changes the n-th request of a kind, from 1, before the room does. It returns true
 	// if it has answered.
 	fault func(kind string, n int, w http.ResponseWriter) bool
@@ -60,7 +62,7 @@ func newFakeRoom(t *testing.T, onSale time.Duration, perMinute int) *fakeRoom {
 	f := &fakeRoom{
 		t: t, dialed: make(chan net.Conn), closed: make(chan struct{}),
 		run: room.Run{Event: "demo", ID: "000102030405060708090a0b0c0d0e0f"}, onSale: time.Now().Add(onSale),
-		rate: float64(perMinute) / 60, places: map[string]room.Visitor{}, asked: map[string]int{}, ordered: map[string]bool{},
+		rate: float64(perMinute) / 60, places: map[string]room.Visitor{}, asked: map[string]int{}, ordered: map[string]bool{}, delay: map[string]time.Duration{},
 		fault:  func(string, int, http.ResponseWriter) bool { return false },
 		change: func(string, int, map[string]any) {},
 	}
@@ -124,6 +126,7 @@ type answerer func(w http.ResponseWriter, r *http.Request) (status int, document
 
 func (f *fakeRoom) handle(kind string, serve answerer) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(f.delay[kind])
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.asked[kind]++

@@ -62,7 +62,7 @@ func Storm(ctx context.Context, o Options) (*Log, error) {
 func (s *storm) step(i int32) {
 	v := &s.visits[i]
 	switch {
-	case v.over:
+	case v.over || s.ended:
 	case v.actAt <= milliseconds(s.turn):
 		s.ask(i)
 	default:

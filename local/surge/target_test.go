@@ -119,7 +119,7 @@ func TestWireGivesUp(t *testing.T) {
 	})
 }
 
-// TestWiresQueue has more to do than wires, and an end before it is done.
+// TestWiresQueue has more to do than wires, and the rest is dropped before it is begun.
 func TestWiresQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -138,10 +138,17 @@ func TestWiresQueue(t *testing.T) {
 				w.mu.Unlock()
 			})
 		}
-		time.Sleep(2500 * time.Millisecond)
+		time.Sleep(1500 * time.Millisecond)
+		if busy := w.drop(); busy != 3 {
+			t.Errorf("%d are busy", busy)
+		}
+		time.Sleep(10 * time.Second)
+		if busy := w.drop(); busy != 0 {
+			t.Errorf("%d are busy in the end", busy)
+		}
 		cancel()
 		w.wait()
-		if most != 3 || done != 9 {
+		if most != 3 || done != 6 {
 			t.Errorf("%d at once, %d done", most, done)
 		}
 	})

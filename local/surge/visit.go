@@ -20,7 +20,7 @@ import (
 // request is under way nothing else is due: its answer goes on.
 func (c *crowd) step(i int32) {
 	v := &c.visits[i]
-	if v.over {
+	if v.over || c.ended {
 		return
 	}
 	now := milliseconds(c.turn)
@@ -246,8 +246,8 @@ func (a *answer) refusal() string {
 
 // call posts to the API on a wire; check looks at an answer that could be read. Then done goes on in
 // the loop.
-func (c *crowd) call(u *url.URL, body string, check func(*answer), done func(*answer)) {
-	c.room.run(func(w *wire) {
+func (c *crowd) call(door *wires, u *url.URL, body string, check func(*answer), done func(*answer)) {
+	door.run(func(w *wire) {
 		reply := w.ask(http.MethodPost, u, jsonHeader, body, page.Timeout)
 		a := &answer{}
 		if json.Unmarshal(reply.body, a) == nil {
@@ -274,11 +274,13 @@ func (c *crowd) join(i int32) {
 	draw := c.draw(int(i))
 	run := v.status.Run
 	body := `{"secret":"` + base64.RawURLEncoding.EncodeToString(draw[:16]) + `"}`
-	c.call(c.joins, body, func(a *answer) {
+	v.asking = true
+	c.call(c.joining, c.joins, body, func(a *answer) {
 		if a.readable() {
 			a.odd = checkTicket(a, c.Event, run, room.VisitorID(draw[:16]))
 		}
 	}, func(a *answer) {
+		v.asking = false
 		if repeated {
 			c.joinedAgain(i, a)
 		} else {
@@ -384,7 +386,7 @@ func (c *crowd) claim(i int32) {
 	v.eager = false
 	issued := int64(0)
 	id := c.draw(int(i))
-	c.call(c.claims, `{"ticket":"`+v.token+`"}`, func(a *answer) {
+	c.call(c.claiming, c.claims, `{"ticket":"`+v.token+`"}`, func(a *answer) {
 		if a.Redirect != "" {
 			issued, a.odd = checkPass(a, c.Event, room.VisitorID(id[:16]))
 		}

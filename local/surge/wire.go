@@ -151,7 +151,7 @@ type wires struct {
 	changed *sync.Cond
 	queue   []func(*wire)
 	started int
-	idle    int
+	idle    int // of those started
 	running sync.WaitGroup
 	stop    func() bool
 }
@@ -208,6 +208,14 @@ func (w *wires) take() func(*wire) {
 	w.queue[0] = nil
 	w.queue = w.queue[1:]
 	return work
+}
+
+// drop forgets what has not begun, and says how much is under way.
+func (w *wires) drop() (busy int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.queue = nil
+	return w.started - w.idle
 }
 
 // wait returns when all have ended, after ctx has.
