@@ -57,7 +57,7 @@ func (c *crowd) plan(i, now int32) {
 		}
 	case v.again:
 		wanted = true
-	case seen.Position == 0:
+	case !v.placed:
 		wanted = s.Sealed > seen.Cohort
 	default:
 		wanted = v.eager || page.IsTurn(seen.Position, s.Admitted, s.Phase)
@@ -80,7 +80,7 @@ func (c *crowd) act(i int32) {
 		c.visitShop(i)
 	case seen.Cohort == NoCohort || v.again:
 		c.join(i)
-	case seen.Position == 0:
+	case !v.placed:
 		c.edge.place(i, seen.Cohort)
 	default:
 		c.claim(i)
@@ -138,7 +138,7 @@ func (c *crowd) accept(i int32, s *seen) {
 		c.end(i, SoldOut)
 		return
 	}
-	if page.IsTurn(visitor.Position, s.Admitted, s.Phase) {
+	if v.placed && page.IsTurn(visitor.Position, s.Admitted, s.Phase) {
 		c.called(i, now)
 	}
 	if v.over {
@@ -146,7 +146,7 @@ func (c *crowd) accept(i int32, s *seen) {
 	}
 	if v.reload && visitor.Cohort != NoCohort && !v.admitted {
 		// A page that is loaded anew keeps secret and ticket, and nothing else.
-		v.reload, v.status, v.openedAt, visitor.Position = false, nil, never, 0
+		v.reload, v.status, v.openedAt, v.placed = false, nil, never, false
 		v.done()
 		v.pollAt = milliseconds(now)
 		return
@@ -170,8 +170,11 @@ func (c *crowd) pollWait(v *visit, visitor *Visitor) time.Duration {
 	s, now := v.status, c.serverNow()
 	situation := page.Situation{
 		Phase: s.Phase, UntilPreQueue: s.PreQueueAt.Sub(now), UntilOnSale: s.OnSaleAt.Sub(now),
-		Settled: v.admitted, Position: visitor.Position, Admitted: s.Admitted,
+		Settled: v.admitted, Admitted: s.Admitted,
 		PerMinute: c.edge.history.PerMinute(int(v.since), s.Rate), Open: -1,
+	}
+	if v.placed {
+		situation.Position = visitor.Position
 	}
 	if v.openedAt != never {
 		situation.Open = c.turn - time.Duration(v.openedAt)*time.Millisecond
@@ -179,7 +182,7 @@ func (c *crowd) pollWait(v *visit, visitor *Visitor) time.Duration {
 	return page.PollWait(situation)
 }
 
-// place goes on with the answer to a request for the seal.
+// placed goes on with the answer to a request for the seal.
 func (c *crowd) placed(i int32, status int, drawn *Drawn) {
 	v, visitor := &c.visits[i], &c.log.Visitors[i]
 	if v.over {
@@ -196,7 +199,7 @@ func (c *crowd) placed(i int32, status int, drawn *Drawn) {
 		c.end(i, Rejected)
 		return
 	}
-	visitor.Position = position
+	visitor.Position, v.placed = position, true
 	v.done()
 	if page.IsTurn(position, v.status.Admitted, v.status.Phase) {
 		c.called(i, c.turn)
@@ -427,7 +430,8 @@ func (c *crowd) claimed(i int32, asked time.Duration, issued int64, early bool, 
 	if a.odd != "" {
 		c.broken("visitor %d: %s", i, a.odd)
 	}
-	if a.status == http.StatusAccepted && a.Position != visitor.Position && visitor.Position != 0 {
+	// A function whose state is a second old may not know of the seal yet, and then names no place.
+	if a.status == http.StatusAccepted && a.Position != 0 && a.Position != visitor.Position {
 		c.broken("visitor %d is told place %d, and has computed place %d", i, a.Position, visitor.Position)
 	}
 	switch page.AfterClaim(a.status, a.problem, a.Redirect) {
