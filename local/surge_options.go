@@ -24,6 +24,9 @@ type surgeOptions struct {
 	folder  string // of the report
 }
 
+// spareEnvironments is how many are asked for in place of each that a plan needs, as docs/quotas-and-costs.md has it.
+const spareEnvironments = 2
+
 // ownRoom are the flags that say how a room in this process is; one at an address is as it is.
 var ownRoom = []string{"limits", "warm-writes", "partitioning", "api-rate", "api-burst", "environments", "shards",
 	"chaos", "throttled", "lost", "unacknowledged", "kill-leader", "stale", "sdk", "cache", "compare", "shop-capacity"}
@@ -55,7 +58,9 @@ func parseSurge(args []string, help io.Writer) (*surgeOptions, error) {
 	sdk := flags.Bool("sdk", false, "call the table through the AWS SDK, as functions do in Lambda, which costs a third of the machine")
 	r.Limits.register(flags)
 	r.Chaos.register(flags)
-	flags.Lookup("warm-writes").DefValue = "as planned for the crowd"
+	for _, planned := range []string{"warm-writes", "environments", "api-rate"} {
+		flags.Lookup(planned).DefValue = "as planned for the crowd"
+	}
 	err := flags.Parse(args)
 	switch {
 	case err == flag.ErrHelp:
@@ -139,6 +144,12 @@ func (o *surgeOptions) plan(given map[string]bool) {
 	}
 	if !given["warm-writes"] {
 		r.Limits.WarmWrites = plan.WarmWrites
+	}
+	if !given["environments"] {
+		r.Limits.Environments = max(r.Limits.Environments, spareEnvironments*plan.Environments)
+	}
+	if !given["api-rate"] {
+		r.Limits.APIRate = max(r.Limits.APIRate, plan.API)
 	}
 	if o.compare && r.ShopCapacity == 0 {
 		r.ShopCapacity = c.Rate
