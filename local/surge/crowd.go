@@ -55,6 +55,7 @@ type visit struct {
 	habits
 	over     bool // the visit has ended
 	asking   bool // a join is under way
+	tried    bool // a join failed that may have taken a place all the same
 	placed   bool // the page knows the place: it forgets it when it is loaded anew
 	admitted bool
 	browsed  bool // the shop has shown the checkout

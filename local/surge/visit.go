@@ -270,7 +270,7 @@ func (c *crowd) join(i int32) {
 	repeated := visitor.Cohort != NoCohort
 	if !repeated {
 		visitor.Asked = asked
-		if visitor.Unsure == 0 {
+		if !v.tried {
 			visitor.Behind = c.edge.sealed
 		}
 	}
@@ -347,6 +347,8 @@ func (c *crowd) notJoined(i int32, a *answer) {
 		c.failed(v, a.retryAfter)
 		return
 	case http.StatusTooManyRequests:
+		// Not even this says that nothing was stored: the write may have been repeated, and only the
+		// repetition refused.
 	default:
 		if a.status != 0 && a.status < 500 {
 			c.broken("visitor %d: a join was answered with status %d %s", i, a.status, a.problem)
@@ -355,6 +357,7 @@ func (c *crowd) notJoined(i int32, a *answer) {
 		}
 		visitor.Unsure++
 	}
+	v.tried = true
 	c.second(a.at).Refused++
 	c.failed(v, a.retryAfter)
 }
