@@ -30,7 +30,7 @@ type Visitor struct {
 	Joins   uint16 // requests, at least one of which was answered if Joined is set
 	Unsure  uint16 // joins without an answer or with 5xx, and repeated ones: each may have left a hole
 	Claims  uint16 // requests to admit
-	Refused uint16 // of those, told to come again: 202, 429 and 5xx
+	Refused uint16 // of those in their turn, told to come again: 202, 429 and 5xx
 	Outcome Outcome
 	NoShow  bool // never claims the turn
 }

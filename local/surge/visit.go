@@ -441,12 +441,13 @@ func (c *crowd) claimed(i int32, asked time.Duration, issued int64, early bool, 
 	case page.Done:
 		c.admit(i, asked, issued, a)
 	case page.Held:
+		if early {
+			v.done() // nobody was sent away who should be let in: the page waits for the turn after all
+			return
+		}
 		visitor.Refused++
 		c.second(a.at).OverCap++
 		v.actAt, v.failures = c.in(page.ClaimRetry(a.retryAfter, c.random.Float64())), 0
-		if early {
-			v.done() // the page waits for its turn after all
-		}
 	case page.Late:
 		c.end(i, Expired)
 	case page.Anew:
