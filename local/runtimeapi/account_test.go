@@ -68,9 +68,10 @@ type failure struct {
 }
 
 func newAccount(t testing.TB) *account {
+	engine := dynamodb.NewEngine()
 	a := &account{
 		secretKey:    rand.Text(),
-		tables:       dynamodb.NewHandler(),
+		tables:       dynamodb.NewHandler(engine, engine),
 		parameters:   parameterstore.New(time.Now),
 		calls:        map[string]int{},
 		confidential: map[string]string{},
