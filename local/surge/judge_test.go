@@ -153,9 +153,10 @@ func (g *sale) let() {
 		g.log.Ended = at + time.Second
 	}
 	last := g.log.Statuses[len(g.log.Statuses)-1]
-	last.At, last.Version, last.Phase, last.DrawKey = g.log.Ended, last.Version+1, room.Closed, g.log.DrawKey
-	g.log.Statuses = append(g.log.Statuses, last)
 	g.log.Ended += time.Second
+	// The sale is closed when nobody asks any more, and that takes its time.
+	last.At, last.Version, last.Phase, last.DrawKey = g.log.Ended+8*time.Second, last.Version+1, room.Closed, g.log.DrawKey
+	g.log.Statuses = append(g.log.Statuses, last)
 	g.second(g.log.Ended)
 }
 
@@ -315,7 +316,7 @@ func TestJudgeTellsWhatIsBroken(t *testing.T) {
 		{"visitors sent away again and again", func(log *Log) {
 			for i := range log.Visitors {
 				if v := &log.Visitors[i]; admitted(*v) {
-					v.Refused++
+					v.Refused += 2
 				}
 			}
 		}, []string{FewRefusals}},
