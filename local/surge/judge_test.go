@@ -455,6 +455,26 @@ func TestSurgeThatWasCutShort(t *testing.T) {
 	}
 }
 
+// Statuses that are read while the sale is being closed are of a time in which nobody asks.
+func TestRateIsJudgedUntilTheEnd(t *testing.T) {
+	log := goodLog()
+	log.Ended = goodOnSale + 80*time.Second
+	log.Seconds = log.Seconds[:log.Ended/time.Second]
+	for i := range log.Visitors {
+		v := &log.Visitors[i]
+		if v.Admitted > log.Ended {
+			v.Admitted, v.Ordered, v.Issued, v.Outcome = Never, Never, 0, Waiting
+		}
+		if v.Called > log.Ended {
+			v.Called = Never
+		}
+	}
+	v := Judge(log)
+	if p := v.Promise(RateReached); !v.Kept() || !p.Judged || p.Measured < 99 {
+		t.Errorf("%+v", v)
+	}
+}
+
 // first is the visitor who was admitted first, last the one who was last.
 func first(log *Log) *Visitor {
 	return find(log, func(v Visitor) bool { return admitted(v) && v.Admitted < goodOnSale+3*time.Second })
