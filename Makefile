@@ -19,12 +19,15 @@ PLAIN := CGO_ENABLED=0 go
 FOLDERS := cdk docs lambdas local shared static
 TESTED := $(patsubst %,./%/...,$(filter-out cdk,$(FOLDERS)))
 
+# Whole sales under a crowd, in the time that they take.
+SURGES := ^TestSurge(WithChaos)?$$
+
 JS_TESTS := $(wildcard static/test/*.test.mjs cdk/test/*.test.mjs)
 
 .PHONY: test check test-go test-cdk test-js synth build run deploy clean
 
-# BROWSER_TESTS=required makes a missing Chromium a failure. DYNAMODB_ENDPOINT=<address> runs the
-# store's tests against that engine too.
+# BROWSER_TESTS=required makes a missing Chromium a failure, and CACHE_TESTS=required a missing nginx.
+# DYNAMODB_ENDPOINT=<address> runs the store's tests against that engine too.
 test: check synth test-cdk test-go test-js
 
 check:
@@ -32,18 +35,23 @@ check:
 	go vet ./cdk/...
 	$(PLAIN) vet -trimpath $(TESTED)
 
-# A thousand simulated sales take the race detector minutes, and a hundred show it as much. The doors
-# of docs/connect-a-shop.md are run too, Node's with the library that it uses.
+# A thousand simulated sales take the race detector minutes, and a hundred show it as much; a sale in
+# virtual time is one goroutine's work. Surges have to keep the set rate, for which the race detector
+# leaves no time, and nothing runs beside them. The doors of docs/connect-a-shop.md are run too, Node's
+# with the library that it uses.
 test-go: node_modules
 	@test -n "$(RACE)" || echo "No C compiler: the tests run without the race detector."
 	@test -n "$(CHROMIUM)" || command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
 		command -v google-chrome >/dev/null || echo "No Chromium: browser tests are left out. Install it (on Debian: apt-get install chromium) or name its program in CHROMIUM."
 	@$${PYTHON:-python3} -c 'import jwt, cryptography' 2>/dev/null || \
 		echo "No PyJWT: the Python door is left out. Install it (pip install 'PyJWT[crypto]') or name a Python that has it in PYTHON."
+	@command -v nginx >/dev/null || test -x /usr/sbin/nginx || test -n "$(NGINX_PROGRAM)" || \
+		echo "No nginx: the tests of a cache in front of the room are left out. Install it (on Debian: apt-get install nginx-light) or name its program in NGINX_PROGRAM."
 	@test -n "$(DYNAMODB_ENDPOINT)" || echo "No DYNAMODB_ENDPOINT: the store is tested against the engines in the process alone."
-	$(PLAIN) test -trimpath ./local/simulation
+	$(PLAIN) test -trimpath ./local/simulation ./local/virtual
+	$(PLAIN) test -trimpath ./local -run '$(SURGES)'
 	$(if $(RACE),go test $(RACE) ./local/simulation -run TestSales -seeds 100)
-	go test $(RACE) $$(go list $(TESTED) | grep -v /local/simulation)
+	go test $(RACE) -skip '$(SURGES)' $$(go list $(TESTED) | grep -v -e /local/simulation -e /local/virtual)
 
 # Apart and without the race detector: it would compile the CDK's packages, which take a minute, a
 # second time, and a stack is put together by one goroutine.

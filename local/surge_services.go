@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -26,6 +27,10 @@ func (r *Room) Services() surge.Services {
 			s.Notes = append(s.Notes, fmt.Sprintf("Lambda refused %d requests to %s: %d at the account's %d environments, %d while it made more of them",
 				f.Full+f.Slow, name, f.Full, pool.Limit, f.Slow))
 		}
+	}
+	if l := r.options.Limits; l.On {
+		s.Notes = append(s.Notes, fmt.Sprintf("the room had %d shards, %d warm writes a second, %d environments and %d requests a second of the API",
+			cmp.Or(r.options.Shards, names.DefaultShards), l.WarmWrites, l.Environments, l.APIRate))
 	}
 	if r.gateway != nil {
 		s.GatewayRefused = r.gateway.Stats().Refused

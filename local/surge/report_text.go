@@ -137,6 +137,9 @@ func (l Latency) String() string {
 	return fmt.Sprintf("p50 %s, p90 %s, p99 %s, max %s ms", figure(l.P50), figure(l.P90), figure(l.P99), figure(l.Max))
 }
 
+// reasonCount is how many of the reasons are shown why a table was throttled. The JSON has all of them.
+const reasonCount = 4
+
 func (r *Report) writeServices(t *text) {
 	s := r.Services
 	t.line("Services")
@@ -149,7 +152,10 @@ func (r *Report) writeServices(t *text) {
 	if s.TableUnits > 0 {
 		t.row("table", "%s units, at most %s writes and %s reads a second", grouped(int64(s.TableUnits)), grouped(int64(s.TablePeakWrites)), grouped(int64(s.TablePeakReads)))
 	}
-	t.count("throttled by the table", s.TableThrottled, strings.Join(s.ThrottleReasons, "; "))
+	t.count("throttled by the table", s.TableThrottled, "calls, most of them since")
+	for _, reason := range s.ThrottleReasons[:min(reasonCount, len(s.ThrottleReasons))] {
+		t.line("    %s", reason)
+	}
 	t.count("refused by the gateway", s.GatewayRefused, "")
 	t.count("environments", s.Environments, "at once")
 	if s.MemoryPeakBytes > 0 {
