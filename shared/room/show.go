@@ -22,9 +22,10 @@ const (
 	drain  = 12 * time.Second
 
 	// claimLag is how long a visitor takes who comes: pages near their turn look every two seconds
-	// at a document that is up to a second old. maxFresh bounds the turns that wait for that.
+	// at a document that is up to a second old. maxFresh bounds the turns that wait for that: a
+	// minute's, since tick moves the pointer up to twice a second.
 	claimLag = 2 * time.Second
-	maxFresh = 60
+	maxFresh = 120
 
 	// firstShare is the part of the turns that is expected to be claimed before any could be.
 	firstShare = 0.75

@@ -93,6 +93,23 @@ func (c *crowd) between(a, b time.Duration) time.Duration {
 	return a + time.Duration(c.rng.Int64N(int64(b-a)))
 }
 
+// While windows cannot be tallied, turns say nothing about who comes. Tick moves the pointer twice in a
+// second in which it seals a cohort.
+func TestTurnsWaitAMinuteForTheirTally(t *testing.T) {
+	start := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
+	before := Show{Turns: 500, Claims: 400}
+	s := before
+	for at := start; at.Before(start.Add(time.Minute)); at = at.Add(500 * time.Millisecond) {
+		s = s.turn(8, at)
+	}
+	if s.Share() != before.Share() {
+		t.Errorf("after a minute without tallies the share of claimed turns is %.2f, and was %.2f", s.Share(), before.Share())
+	}
+	if s = s.turn(8, start.Add(time.Minute)); s.Share() == before.Share() {
+		t.Error("turns are kept for more than a minute")
+	}
+}
+
 func TestShopGetsItsRate(t *testing.T) {
 	const minutes, seeds = 5, 3
 	for _, rate := range []int{60, 120, 600, 3000, 13_000, 60_000} {
