@@ -27,8 +27,8 @@ import (
 const startLimit = 8 * time.Second
 
 // connections is how many a function has to one service at most, and keeps. The SDK keeps ten and
-// opens as many as are asked for: tick makes 16 calls at a time for each event, so each second began
-// with TLS handshakes, and a hundred events could ask for more than the 1,024 file descriptors of an
+// opens up to 2,048: tick makes 16 calls at a time for each event, so each second began with TLS
+// handshakes, and a hundred events could ask for more than the 1,024 file descriptors of an
 // environment (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html). Beyond these,
 // calls wait for each other, which at 5 ms a call is 50,000 calls a second.
 const connections = 256
