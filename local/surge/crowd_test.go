@@ -117,6 +117,16 @@ func wantWhole(t *testing.T, log *Log) {
 	}
 }
 
+// wantKept is for a room that is as it should be.
+func wantKept(t *testing.T, log *Log) {
+	t.Helper()
+	for _, p := range Judge(log).Promises {
+		if !p.Held {
+			t.Errorf("after %v: %s: %q", log.Ended, p.Name, p.Examples)
+		}
+	}
+}
+
 // wantServed is for a crowd of whom nobody was left behind.
 func wantServed(t *testing.T, log *Log) {
 	t.Helper()
@@ -364,9 +374,10 @@ func TestEndsInTime(t *testing.T) {
 	})
 }
 
-// TestInterrupt also has synctest look for whatever is left running.
+// TestInterrupt also has synctest look for whatever is left running. Whenever it comes, the room has
+// broken no promise by it.
 func TestInterrupt(t *testing.T) {
-	for _, after := range []time.Duration{8 * time.Second, 12 * time.Second} {
+	for after := 8 * time.Second; after < 25*time.Second; after += 730 * time.Millisecond {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFakeRoom(t, 10*time.Second, 300)
 			defer f.stop()
@@ -380,6 +391,7 @@ func TestInterrupt(t *testing.T) {
 			if log.Ended > after || log.DrawKey != "" || log.Visitors[0].Joined == Never {
 				t.Errorf("ended after %v with draw key %q; the first visitor: %+v", log.Ended, log.DrawKey, log.Visitors[0])
 			}
+			wantKept(t, log)
 		})
 	}
 }

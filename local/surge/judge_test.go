@@ -245,6 +245,9 @@ func TestJudgeTellsWhatIsBroken(t *testing.T) {
 		{"a cohort that is never sealed", func(log *Log) {
 			log.Visitors = append(log.Visitors, Visitor{Joined: 40 * time.Second, Called: Never, Admitted: Never, Cohort: 99, Seq: 1, Behind: 3})
 		}, []string{NobodyLost}},
+		{"a room that gives nobody a place any more", func(log *Log) {
+			log.Visitors = append(log.Visitors, Visitor{Arrives: 20 * time.Second, Joined: Never, Called: Never, Admitted: Never, Cohort: NoCohort, Joins: 9})
+		}, []string{NobodyLost}},
 		{"an answer without a place", func(log *Log) {
 			log.Visitors = append(log.Visitors, Visitor{Joined: time.Second, Called: Never, Admitted: Never, Cohort: NoCohort})
 		}, []string{NobodyLost}},
@@ -268,10 +271,22 @@ func TestJudgeTellsWhatIsBroken(t *testing.T) {
 		{"sold out before it was", func(log *Log) {
 			v := first(log)
 			v.Admitted, v.Issued, v.Outcome = Never, 0, SoldOut
-			log.Statuses = log.Statuses[:len(log.Statuses)-1]
 		}, []string{NobodyLost}},
 		{"a cohort that overtakes", func(log *Log) { find(log, func(v Visitor) bool { return v.Cohort == 3 }).Behind = 4 },
 			[]string{CohortOrder}},
+		{"a pool that is sealed late", func(log *Log) {
+			for i := range log.Statuses {
+				if s := &log.Statuses[i]; s.At < goodOnSale+20*time.Second {
+					s.Sealed, s.Line, s.Admitted = 0, 0, 0
+				}
+			}
+			for i := range log.Visitors {
+				if v := &log.Visitors[i]; admitted(*v) {
+					v.Called, v.Admitted, v.Issued = v.Called+20*time.Second, v.Admitted+20*time.Second, v.Issued+20
+				}
+			}
+			end(log, 25*time.Second)
+		}, []string{CohortOrder}},
 		{"early and not in the pool", func(log *Log) {
 			find(log, func(v Visitor) bool { return v.Cohort == 1 }).Joined = goodOnSale - time.Millisecond
 		}, []string{CohortOrder}},
