@@ -28,7 +28,7 @@ func (c *Chaos) register(flags *flag.FlagSet) {
 	flags.Float64Var(&c.Chances.Lost, "lost", 0.005, "`share` of them that never arrive, with -chaos")
 	flags.Float64Var(&c.Chances.Unacknowledged, "unacknowledged", 0.02, "`share` of the writes that happen without an answer, with -chaos")
 	flags.DurationVar(&c.KillLeader, "kill-leader", 5*time.Second, "`time` between two deaths of the leading tick, 0 for none, with -chaos")
-	flags.Float64Var(&c.Stale, "stale", 0.1, "`share` of statuses that the cache serves late, with -chaos")
+	flags.Float64Var(&c.Stale, "stale", 0.3, "`share` of statuses that the cache serves late, with -chaos")
 }
 
 func (c *Chaos) check() error {

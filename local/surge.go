@@ -39,7 +39,11 @@ func runSurge(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 		return exitUsage
 	}
 	debug.SetGCPercent(garbage)
-	report, err := o.send(ctx, stdout, slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelError})))
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+	if o.room.Chaos.On {
+		log = slog.New(slog.DiscardHandler) // what goes wrong on purpose is in the report
+	}
+	report, err := o.send(ctx, stdout, log)
 	if report != nil {
 		err = errors.Join(err, o.write(report, stdout))
 	}

@@ -436,6 +436,9 @@ const (
 	// takeoverCosts is what one change of the leader may cost: five seconds until the standby steps
 	// in, of which its first step makes up for two.
 	takeoverCosts = 5*time.Second - room.MaxElapsed
+	// mostAllowed is the part of the rate, in per cent, beyond which changes of the leader leave nothing to
+	// be judged: one who dies seconds after stepping in has made up for nothing.
+	mostAllowed = 50
 	// tolerance of the mean, in per cent. Slow rates leave chance a larger part: 90 to 95 % at 60 to 120
 	// a minute.
 	tolerance, slowTolerance = 1, 10
@@ -460,6 +463,11 @@ func (b *bench) rateReached() Promise {
 		return p.unjudged("People waited for %v after the line had settled, and a mean over less than %v says nothing.", judged, judgedFrom)
 	}
 	allowed := max(tolerance, 100*float64(1+b.limits.Takeovers)*takeoverCosts.Seconds()/judged.Seconds())
+	if allowed > mostAllowed {
+		p.Measured = 100 * float64(took) / float64(held)
+		return p.unjudged("Mean of %v: %.0f %% of the rate. %d leaders were killed in that time, and what passes without one is not made up for.",
+			judged, p.Measured, b.limits.Takeovers)
+	}
 	if b.log.Rate < slow {
 		allowed = max(allowed, slowTolerance)
 	}

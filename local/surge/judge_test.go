@@ -440,6 +440,9 @@ func TestLimits(t *testing.T) {
 	if a, b := strict.Promise(NoGaps).Limit, killed.Promise(NoGaps).Limit; a != 6 || b != 9 {
 		t.Errorf("the longest gap is %v s, and %v s where 9 were allowed", a, b)
 	}
+	if p := (Limits{Takeovers: 40}).Judge(log).Promise(RateReached); p.Judged || !p.Held || !strings.Contains(p.Why, "40 leaders") {
+		t.Errorf("where leaders never live for long: %+v", p)
+	}
 	log.Rate = 60
 	if slow := Judge(log); slow.Promise(NoGaps).Limit != 36 || slow.Promise(RateReached).Limit != 90 {
 		t.Errorf("at 60 a minute: %+v", slow.Promises)
