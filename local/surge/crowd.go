@@ -298,6 +298,7 @@ func (c *crowd) settle() {
 		c.handle()
 		c.second(c.turn)
 		if !c.pause(defaultTurnaround) {
+			c.log.Interrupted = true
 			return
 		}
 	}

@@ -459,3 +459,56 @@ func TestPollsDoNotReachTheRoom(t *testing.T) {
 		t.Errorf("%d requests for %d polls of fifty, %d for %d of a thousand, in 40 s", less, lessPolls, many, manyPolls)
 	}
 }
+
+// TestSaleThatHasBegun has a crowd come to a line in which another one waits already.
+func TestSaleThatHasBegun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeRoom(t, 10*time.Second, 300)
+		defer f.stop()
+		before := f.options(4 * people)
+		before.Close, before.For = nil, 15*time.Second
+		if _, err := Run(t.Context(), before); err != nil {
+			t.Fatal(err)
+		}
+		o := f.options(people)
+		o.Seed, o.Before = before.Seed+1, 0
+		log, err := Run(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantWhole(t, log)
+		wantServed(t, log)
+		wantKept(t, log)
+		if waiting := log.Statuses[0]; waiting.Line-waiting.Admitted < people {
+			t.Errorf("the second crowd met %+v", waiting)
+		}
+	})
+}
+
+// TestInterruptInTheEnd comes while the last answers are waited for: each may be a place.
+func TestInterruptInTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeRoom(t, 10*time.Second, 60)
+		defer f.stop()
+		f.delay["join"] = 8 * time.Second
+		o := f.options(people)
+		o.For = 5 * time.Second
+		ctx, cancel := context.WithTimeout(t.Context(), 17*time.Second)
+		defer cancel()
+		log, err := Run(ctx, o)
+		if err != nil || !log.Interrupted {
+			t.Fatalf("%v, %+v", err, log)
+		}
+		time.Sleep(f.delay["join"]) // the room goes on with what it was asked
+		joined := sumOf(log, func(v *Visitor) int { return min(1, int(v.Cohort)+1) })
+		unsure := sumOf(log, func(v *Visitor) int { return int(v.Unsure) })
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if lost := len(f.places) - joined; lost <= 0 || unsure < lost {
+			t.Errorf("%d have a place that they do not know of, and %d joins are unsure", lost, unsure)
+		}
+		if f.over {
+			t.Error("the sale was closed after the interrupt")
+		}
+	})
+}
