@@ -219,10 +219,10 @@ func (c *crowd) begin(zero time.Duration) {
 	}
 }
 
-// foreign is by how much the room's clock is ahead. What a room on this machine says is at most a
-// second old and by the same clock.
+// foreign is by how much the room's clock is ahead. What a room on this machine says is by the same
+// clock and at most a second or two old; nothing that it says is of a time to come.
 func (c *crowd) foreign() time.Duration {
-	if ahead := c.edge.clock.Offset(); ahead.Abs() > 3*time.Second {
+	if ahead := c.edge.clock.Offset(); ahead > 0 || ahead < -3*time.Second {
 		return ahead
 	}
 	return 0

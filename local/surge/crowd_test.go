@@ -512,3 +512,16 @@ func TestInterruptInTheEnd(t *testing.T) {
 		}
 	})
 }
+
+// TestClockOfTheRoom tells a clock that is another's from an answer that is old.
+func TestClockOfTheRoom(t *testing.T) {
+	for said, want := range map[time.Duration]time.Duration{
+		0: 0, -2 * time.Second: 0, -time.Minute: -time.Minute, 2 * time.Second: 2 * time.Second, time.Minute: time.Minute,
+	} {
+		c := &crowd{}
+		c.edge.clock.Learn(time.Unix(100, 0).Add(said), time.Unix(100, 0))
+		if got := c.foreign(); got != want {
+			t.Errorf("a room that says it is %v: its clock is ahead by %v, want %v", said, got, want)
+		}
+	}
+}
