@@ -5,10 +5,12 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"sort"
 	"time"
 
+	"waitingroom/local/page"
 	"waitingroom/shared/room"
 )
 
@@ -453,12 +455,21 @@ func (b *bench) capHeld() Promise {
 		}
 	}
 	for i := range b.log.Visitors {
-		if v := &b.log.Visitors[i]; (v.Admitted != Never) != (v.Issued != 0) {
+		v := &b.log.Visitors[i]
+		switch issued := time.Unix(v.Issued, 0).Sub(b.log.Began); {
+		case (v.Admitted != Never) != (v.Issued != 0):
 			p.fail("visitor %d: admitted at %v with a pass issued at %d", i, v.Admitted, v.Issued)
+		case v.Issued == 0:
+		case issued > v.Admitted+clocks, v.Claims == 1 && issued+clocks < min(v.Called, v.Admitted-page.Timeout):
+			p.fail("visitor %d: the turn was seen at %v, and a pass that says %v came at %v", i, v.Called, issued, v.Admitted)
 		}
 	}
 	return *p
 }
+
+// clocks is by how much a pass may seem to be of another time than it is: it says whole seconds, by the
+// room's clock. Whoever asked twice may have one that was issued the first time.
+const clocks = 5 * time.Second
 
 const (
 	// settling is how long the measure of no-shows takes to find its level.
@@ -672,7 +683,9 @@ func (b *bench) longestGap(line stretch) (from, gap time.Duration) {
 }
 
 func (b *bench) forward() Promise {
-	p := promise(Forward, "What is published only goes forward, and nobody is called who is not in line.", "statuses")
+	p := promise(Forward, "What is published only goes forward, no faster than at twice the rate, and nobody is called who is not in line.", "statuses")
+	speed := 2 * float64(b.log.Rate) / time.Minute.Seconds()
+	behind := math.Inf(1) // how far the pointer was behind that speed at most, in places
 	for i, s := range b.log.Statuses {
 		if s.Event != b.log.Event || s.Run != b.log.Run {
 			p.fail("status %d is that of run %s", s.Version, s.Run)
@@ -686,6 +699,12 @@ func (b *bench) forward() Promise {
 		} else if s.Sealed > int64(len(b.log.Seals)) || s.Line != b.line(s.Sealed) {
 			p.fail("status %d: a line of %d after %d cohorts, whose seals hold %d", s.Version, s.Line, s.Sealed, b.line(s.Sealed))
 		}
+		at := float64(s.Admitted) - speed*s.At.Seconds()
+		if at-behind > speed*unseen.Seconds() {
+			p.fail("status %d: the pointer is at %d after %v, which is faster than %.0f a minute", s.Version, s.Admitted, s.At, 60*speed)
+			behind = at
+		}
+		behind = min(behind, at)
 		if i == 0 {
 			continue
 		}
@@ -698,6 +717,10 @@ func (b *bench) forward() Promise {
 	}
 	return p.count()
 }
+
+// unseen is for how long the pointer may have moved without anybody having seen it: while a leader is
+// followed by another and a cache serves what is old.
+const unseen = 12 * time.Second
 
 // line is the number of places in the first cohorts.
 func (b *bench) line(cohorts int64) int64 {

@@ -321,6 +321,15 @@ func TestJudgeTellsWhatIsBroken(t *testing.T) {
 		}, []string{CapHeld}},
 		{"a pass nobody was told of", func(log *Log) { find(log, func(v Visitor) bool { return v.NoShow }).Issued = log.Began.Unix() },
 			[]string{CapHeld}},
+		{"a pass that says an earlier time", func(log *Log) { last(log).Issued = log.Began.Unix() }, []string{CapHeld}},
+		{"a pass that says a later time", func(log *Log) { first(log).Issued = log.Began.Add(log.Ended).Unix() + 60 }, []string{CapHeld}},
+		{"a pointer that runs ahead", func(log *Log) {
+			for i := range log.Statuses {
+				if s := &log.Statuses[i]; s.At > goodOnSale+25*time.Second {
+					s.Admitted = max(s.Admitted, min(s.Line, 700))
+				}
+			}
+		}, []string{Forward}},
 		{"a shop that is kept short", func(log *Log) {
 			for i := range log.Visitors {
 				if v := &log.Visitors[i]; i%10 == 0 && admitted(*v) {
