@@ -155,11 +155,12 @@ func (r *Room) addPublicKey(environment map[string]*string) {
 	environment[names.EnvPassPublicKey] = r.passPublicKey
 }
 
-// readTable and writeTable name all that the store does: it writes by updates alone, within
-// transactions too, for which DynamoDB asks the permission of what they are made of.
+// These name all that the store does: it writes by updates alone, within transactions too, for which
+// DynamoDB asks the permission of what they are made of. Only tick reads many items at once.
 const (
-	readTable  = "dynamodb:GetItem"
-	writeTable = "dynamodb:UpdateItem"
+	readTable      = "dynamodb:GetItem"
+	readTableBatch = "dynamodb:BatchGetItem"
+	writeTable     = "dynamodb:UpdateItem"
 )
 
 func (r *Room) allowJoin(join awslambda.Function) {
@@ -185,7 +186,7 @@ func (r *Room) allowPlace(place awslambda.Function) {
 // allowTick lets tick write documents but not read, list or delete them: a leader that takes over
 // repeats what it is unsure of.
 func (r *Room) allowTick(tick awslambda.Function) {
-	r.Table.Grant(tick, jsii.String(readTable), jsii.String(writeTable))
+	r.Table.Grant(tick, jsii.String(readTable), jsii.String(readTableBatch), jsii.String(writeTable))
 	for _, prefix := range []string{names.StatusPrefix, names.SealsPrefix, wellKnownPrefix} {
 		r.allow(tick, "s3:PutObject", *r.Documents.ArnForObjects(jsii.String(prefix[1:] + "*")))
 	}

@@ -91,8 +91,8 @@ func TestLeastPrivilege(t *testing.T) {
 			},
 			names.FunctionPlace: {"secretsmanager:GetSecretValue": {secret}, "dynamodb:GetItem": {table}},
 			names.FunctionTick: {
-				"secretsmanager:GetSecretValue": {secret}, "dynamodb:GetItem": {table}, "dynamodb:UpdateItem": {table},
-				"s3:PutObject": documents, "ssm:GetParametersByPath": parameters,
+				"secretsmanager:GetSecretValue": {secret}, "dynamodb:GetItem": {table}, "dynamodb:BatchGetItem": {table},
+				"dynamodb:UpdateItem": {table}, "s3:PutObject": documents, "ssm:GetParametersByPath": parameters,
 			},
 			names.FunctionSettings: {
 				"dynamodb:GetItem": {table}, "dynamodb:UpdateItem": {table},

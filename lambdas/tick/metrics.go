@@ -115,13 +115,9 @@ func (l *leader) line(ctx context.Context) (int64, bool) {
 		l.pool.next = l.Monotonic() + poolEvery
 		ctx, cancel := context.WithTimeout(ctx, poolLimit)
 		defer cancel()
-		counts := make([]int64, st.Shards)
-		err := l.each(ctx, len(counts), func(ctx context.Context, shard int) (err error) {
-			counts[shard], err = l.Store.Arrivals(ctx, st.Run, 0, shard)
-			return err
-		})
+		n, err := l.Store.Arrivals(ctx, st.Run, 0, st.Shards)
 		if err == nil { // else the count before is the best there is
-			l.pool.n, l.pool.known = room.Seal{Counts: counts}.Size(), true
+			l.pool.n, l.pool.known = n, true
 		}
 	}
 	return l.pool.n, l.pool.known

@@ -15,9 +15,6 @@ import (
 	"waitingroom/shared/room"
 )
 
-// arrivalsAtOnce is how many counters are read at a time at most to see whether anybody came.
-const arrivalsAtOnce = 16
-
 var errForeignSecret = errors.New("the deployment's secret is not the one that this run was begun with: put it back")
 
 // seal closes the open cohort if that is due, and finishes whatever closing is decided. The order
@@ -67,21 +64,12 @@ func (l *leader) closingDue(ctx context.Context, st room.State) (bool, error) {
 	if !st.MayClose() {
 		return false, nil
 	}
-	// Where many come, the first counters say so and the others are not read.
-	for first, atOnce := 0, 1; first < st.Shards; first, atOnce = first+atOnce, min(2*atOnce, arrivalsAtOnce) {
-		arrivals := make([]int64, min(atOnce, st.Shards-first))
-		err := l.each(ctx, len(arrivals), func(ctx context.Context, i int) (err error) {
-			arrivals[i], err = l.Store.Arrivals(ctx, st.Run, st.Cohort, first+i)
-			return err
-		})
-		if err != nil {
-			return false, fmt.Errorf("look for arrivals: %w", err)
-		}
-		for _, n := range arrivals {
-			if n > 0 {
-				return true, nil
-			}
-		}
+	n, err := l.Store.Arrivals(ctx, st.Run, st.Cohort, st.Shards)
+	if n > 0 {
+		return true, nil // what could not be read changes nothing about that
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for arrivals: %w", err)
 	}
 	return false, nil
 }

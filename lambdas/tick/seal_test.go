@@ -11,6 +11,7 @@ import (
 
 	"waitingroom/lambdas/tick"
 	"waitingroom/shared/room"
+	"waitingroom/shared/store"
 )
 
 // checkSeals holds the published seals against the stored ones, the line and the draw key, and
@@ -102,6 +103,45 @@ func TestLaterCohortsAreSealedASecondAfterTheirFirstArrival(t *testing.T) {
 		}
 		if s.state(event).Cohort != 11 {
 			t.Errorf("%d cohorts", s.state(event).Cohort)
+		}
+		checkSeals(t, s)
+	})
+}
+
+// A cohort in which somebody is known to be is sealed, whatever else could not be read, and one of which
+// nothing is known waits.
+func TestCountersThatAreReadInPart(t *testing.T) {
+	play(t, func(t *testing.T, s *sale) {
+		s.plan(event, 0)
+		s.invoke(s.environment())
+		s.until(10*time.Second + half)
+		s.table.setFault(func(_ context.Context, c call) error {
+			if c.name == "Arrivals" {
+				return store.ErrThrottled
+			}
+			return nil
+		})
+		arrive := func(shard int) {
+			st := s.state(event)
+			if _, err := s.table.Memory.Count(t.Context(), st.Run, st.Cohort, shard); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sealed := s.state(event).Cohort
+		arrive(0)
+		s.until(12*time.Second + half)
+		if got := s.state(event).Cohort - sealed; got != 1 {
+			t.Errorf("%d cohorts sealed by what was read", got)
+		}
+		arrive(s.state(event).Shards - 1)
+		s.until(20*time.Second + half)
+		if got := s.state(event).Cohort - sealed; got != 1 {
+			t.Errorf("%d cohorts sealed, the last without a look", got)
+		}
+		s.table.setFault(nil)
+		s.until(22*time.Second + half)
+		if got := s.state(event).Cohort - sealed; got != 2 {
+			t.Errorf("%d cohorts sealed later", got)
 		}
 		checkSeals(t, s)
 	})

@@ -40,7 +40,7 @@ type Store interface {
 	Pacing(ctx context.Context, event string) (room.Pacing, error)
 	Save(ctx context.Context, next room.State, held room.Fence) error
 	SaveWithPacing(ctx context.Context, next room.State, p room.Pacing, held room.Fence) error
-	Arrivals(ctx context.Context, run room.Run, cohort int64, shard int) (int64, error)
+	Arrivals(ctx context.Context, run room.Run, cohort int64, shards int) (int64, error)
 	SealShard(ctx context.Context, run room.Run, cohort int64, shard int) (int64, error)
 	PutSeal(ctx context.Context, seal room.Seal) error
 	Taken(ctx context.Context, run room.Run, w room.Window, part int) (int64, time.Time, error)
@@ -71,7 +71,7 @@ type Ticker struct {
 	Random     io.Reader // of run ids and lease owners
 	Now        func() time.Time
 	Monotonic  func() time.Duration // never goes back, whatever the wall clock does
-	Parallel   int                  // how many shards are read or sealed at a time
+	Parallel   int                  // how many shards are sealed at a time
 	WellKnown  map[string][]byte    // documents by path, published before any status
 	Shards     int                  // of a run whose promoter sets none; 0 for names.DefaultShards
 	Log        *slog.Logger

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"waitingroom/shared/store"
 )
@@ -49,6 +50,25 @@ func (t *tape) GetItem(ctx context.Context, in *dynamodb.GetItemInput, options .
 		again := *in
 		again.Key = maps.Clone(in.Key)
 		_, err := api.GetItem(ctx, &again, options...)
+		return err
+	})
+	return out, err
+}
+
+func (t *tape) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput, options ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error) {
+	out, err := t.API.BatchGetItem(ctx, in, options...)
+	t.keep("BatchGetItem", err, func(ctx context.Context, api store.API) error {
+		again := *in
+		again.RequestItems = maps.Clone(in.RequestItems)
+		for table, asked := range again.RequestItems {
+			keys := make([]map[string]types.AttributeValue, len(asked.Keys))
+			for i, key := range asked.Keys {
+				keys[i] = maps.Clone(key)
+			}
+			asked.Keys = keys
+			again.RequestItems[table] = asked
+		}
+		_, err := api.BatchGetItem(ctx, &again, options...)
 		return err
 	})
 	return out, err

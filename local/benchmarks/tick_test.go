@@ -35,7 +35,7 @@ func (nowhere) Put(context.Context, string, []byte) error { return nil }
 
 // ticking is tick with as many events on sale as there are stores, and so many people waiting in each.
 // A turn is a step of all of them, before which so many join each event; if any do, the step seals a
-// cohort. Shards are read and sealed one at a time, as the bare calls are made.
+// cohort. Shards are sealed one at a time, as the bare calls are made.
 func ticking(waiting, joining int) begin {
 	return func(t testing.TB, stores []keeper) *load {
 		var elapsed time.Duration

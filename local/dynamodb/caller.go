@@ -27,6 +27,11 @@ func (c *Caller) GetItem(ctx context.Context, in *dynamodb.GetItemInput, options
 	return repeated(ctx, c, in, options, c.items.GetItem)
 }
 
+// BatchGetItem is one of the others. Keys that were not read are the caller's to ask for again.
+func (c *Caller) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput, options ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error) {
+	return repeated(ctx, c, in, options, c.items.BatchGetItem)
+}
+
 // UpdateItem is one of the others.
 func (c *Caller) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, options ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
 	return repeated(ctx, c, in, options, c.items.UpdateItem)

@@ -58,7 +58,7 @@ func (tw twins) clients() []*sdk.Client {
 type outcome struct {
 	Code       string
 	Attributes attributes
-	Reasons    []string
+	Reasons    []string // of a cancelled transaction, or the items of a batch
 	Units      float64
 }
 
@@ -257,7 +257,7 @@ func (r *random) call() (string, func(context.Context, *sdk.Client) outcome) {
 		}
 		return m
 	}
-	switch r.IntN(7) {
+	switch r.IntN(8) {
 	case 0:
 		in := &sdk.PutItemInput{TableName: &r.table, Item: key, ConditionExpression: condition, ReturnValuesOnConditionCheckFailure: show,
 			ReturnValues: types.ReturnValue(r.one("NONE", "ALL_OLD")), ReturnConsumedCapacity: "TOTAL"}
@@ -290,6 +290,8 @@ func (r *random) call() (string, func(context.Context, *sdk.Client) outcome) {
 		}
 	case 2:
 		return r.transaction(condition, show)
+	case 3:
+		return r.batch()
 	}
 	in := &sdk.UpdateItemInput{TableName: &r.table, Key: key, ConditionExpression: condition, ReturnValuesOnConditionCheckFailure: show,
 		UpdateExpression: aws.String(r.update()),
@@ -309,6 +311,44 @@ func noneOf(a attributes) attributes {
 		return nil
 	}
 	return a
+}
+
+// batch reads some items, now and then one of them twice, which is refused. Items come in any order.
+func (r *random) batch() (string, func(context.Context, *sdk.Client) outcome) {
+	r.names = map[string]string{}
+	asked := types.KeysAndAttributes{ConsistentRead: aws.Bool(r.IntN(2) == 0)}
+	for range 1 + r.IntN(3) {
+		asked.Keys = append(asked.Keys, r.key())
+	}
+	if r.IntN(2) == 0 {
+		asked.ProjectionExpression = aws.String(r.path() + ", " + r.path())
+	}
+	if len(r.names) > 0 {
+		asked.ExpressionAttributeNames = r.names
+	}
+	in := &sdk.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{r.table: asked}, ReturnConsumedCapacity: "TOTAL"}
+	var keys []string
+	for _, k := range asked.Keys {
+		keys = append(keys, describe(k))
+	}
+	return fmt.Sprint("read ", keys, " ", aws.ToString(asked.ProjectionExpression)), func(ctx context.Context, c *sdk.Client) outcome {
+		out, err := c.BatchGetItem(ctx, in)
+		if err != nil {
+			return outcomeOf(nil, 0, err)
+		}
+		o := outcomeOf(nil, 0, nil)
+		// What is not there costs as much as what is small, by the documentation, and nothing in
+		// DynamoDB Local: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+		if len(out.Responses[r.table]) == len(asked.Keys) {
+			o.Units = *out.ConsumedCapacity[0].CapacityUnits
+		}
+		for _, item := range out.Responses[r.table] {
+			o.Reasons = append(o.Reasons, describe(item))
+		}
+		slices.Sort(o.Reasons)
+		o.Reasons = append(o.Reasons, fmt.Sprint(len(out.UnprocessedKeys), " left"))
+		return o
+	}
 }
 
 // transaction puts one item, on condition if there is one, and counts in another.

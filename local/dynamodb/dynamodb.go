@@ -3,7 +3,7 @@
 // a table holds ten items or ten million.
 //
 // It has the calls of API, Scan, Query and those on tables, with expressions, and no indexes,
-// streams, batches or legacy parameters. Items past their ttl stay: DynamoDB deletes them within
+// streams, batches of writes or legacy parameters. Items past their ttl stay: DynamoDB deletes them within
 // days, and they can be read until then.
 //
 // Expressions are evaluated by code of its own. The interpreter of github.com/truora/minidyn v0.7.0

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
 
 	"waitingroom/local/dynamodb"
 )
@@ -151,6 +152,103 @@ func TestUnits(t *testing.T) {
 }
 
 // TestNumbers holds sums and forms of numbers, which have 38 digits.
+// batch asks for items of the table room, by the sort keys of the partition p.
+func batch(sks ...string) *sdk.BatchGetItemInput {
+	var keys []attributes
+	for _, sk := range sks {
+		keys = append(keys, keyOf("p", sk))
+	}
+	return &sdk.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{"room": {Keys: keys}}}
+}
+
+func TestBatches(t *testing.T) {
+	engine := newTable(t)
+	client := inProcess(engine)
+	if err := dynamodb.CreateTable(t.Context(), client, "other"); err != nil {
+		t.Fatal(err)
+	}
+	for sk, long := range map[string]int{"0": 10, "1": 4096, "2": 5000} {
+		for _, table := range []string{"room", "other"} {
+			item := attributes{"pk": text("p"), "sk": text(sk), "n": number(sk), "long": text(strings.Repeat("x", long))}
+			if _, err := client.PutItem(t.Context(), &sdk.PutItemInput{TableName: &table, Item: item}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	in := batch("2", "none", "0", "1")
+	asked := in.RequestItems["room"]
+	asked.ProjectionExpression, asked.ExpressionAttributeNames = aws.String("#n"), map[string]string{"#n": "n"}
+	in.RequestItems["room"] = asked
+	in.RequestItems["other"] = types.KeysAndAttributes{Keys: []attributes{keyOf("p", "0"), keyOf("q", "0")}, ConsistentRead: aws.Bool(true)}
+	in.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
+	out, err := client.BatchGetItem(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := out.Responses["room"], []attributes{{"n": number("2")}, {"n": number("0")}, {"n": number("1")}}; !same(got, want) {
+		t.Errorf("read %v of one table, want %v", got, want)
+	}
+	if got := out.Responses["other"]; len(got) != 1 || !same(got[0], get(t, engine, "p", "0")) {
+		t.Errorf("read %v of the other", got)
+	}
+	if out.UnprocessedKeys == nil || len(out.UnprocessedKeys) > 0 || len(out.Responses) != 2 {
+		t.Errorf("%+v", out)
+	}
+	// Two of 4 KB and more cost twice as much, and what is not there costs as much as what is small.
+	units := map[string]float64{}
+	for _, c := range out.ConsumedCapacity {
+		units[*c.TableName] = *c.CapacityUnits
+	}
+	if want := map[string]float64{"room": 1 + 0.5 + 0.5 + 1, "other": 1 + 1}; !same(units, want) {
+		t.Errorf("consumed %v, want %v", units, want)
+	}
+}
+
+// TestLimitsOfBatches holds what one call reads, by number and by bytes.
+func TestLimitsOfBatches(t *testing.T) {
+	engine := newTable(t)
+	var sks []string
+	for i := range 101 {
+		sks = append(sks, fmt.Sprint(i))
+	}
+	if _, err := engine.BatchGetItem(t.Context(), batch(sks[:100]...)); err != nil {
+		t.Errorf("100 keys: %v", err)
+	}
+	two := batch(sks[:60]...)
+	two.RequestItems["other"] = types.KeysAndAttributes{Keys: batch(sks[60:]...).RequestItems["room"].Keys}
+	if err := dynamodb.CreateTable(t.Context(), inProcess(engine), "other"); err != nil {
+		t.Fatal(err)
+	}
+	for name, in := range map[string]*sdk.BatchGetItemInput{"101 keys": batch(sks...), "101 keys of two tables": two, "a key twice": batch("0", "1", "0")} {
+		var refused smithy.APIError
+		if _, err := engine.BatchGetItem(t.Context(), in); !errors.As(err, &refused) || refused.ErrorCode() != "ValidationException" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+
+	long := strings.Repeat("x", 300<<10-100)
+	for _, sk := range sks[:60] {
+		item := attributes{"pk": text("p"), "sk": text(sk), "long": text(long)}
+		if _, err := engine.PutItem(t.Context(), &sdk.PutItemInput{TableName: aws.String("room"), Item: item}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in, read := batch(sks[:60]...), map[string]bool{}
+	for calls := 1; len(in.RequestItems) > 0; calls++ {
+		out, err := engine.BatchGetItem(t.Context(), in)
+		if err != nil || calls > 2 || calls == 1 && len(out.Responses["room"]) != 52 {
+			t.Fatalf("call %d: %d items, %v", calls, len(out.Responses["room"]), err)
+		}
+		for _, item := range out.Responses["room"] {
+			read[describe(item["sk"])] = true
+		}
+		in.RequestItems = out.UnprocessedKeys
+	}
+	if len(read) != 60 {
+		t.Errorf("%d items read, want 60", len(read))
+	}
+}
+
 func TestNumbers(t *testing.T) {
 	engine := newTable(t)
 	const most = "99999999999999999999999999999999999999"

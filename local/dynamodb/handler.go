@@ -33,6 +33,7 @@ type call func(ctx context.Context, body string) (any, error)
 func NewHandler(engine *Engine, items API) http.Handler {
 	calls := map[string]call{
 		"GetItem":            answering(items.GetItem),
+		"BatchGetItem":       answering(items.BatchGetItem),
 		"PutItem":            answering(items.PutItem),
 		"UpdateItem":         answering(items.UpdateItem),
 		"DeleteItem":         answering(items.DeleteItem),

@@ -457,6 +457,12 @@ func appendJSON(b []byte, v reflect.Value) []byte {
 		return appendJSON(b, v.Elem())
 	case reflect.Struct:
 		return appendStruct(b, v)
+	case reflect.Map:
+		members := make(map[string]reflect.Value, v.Len())
+		for name, member := range v.Seq2() {
+			members[name.String()] = member
+		}
+		return appendMap(b, members, appendJSON)
 	case reflect.Slice:
 		b = append(b, '[')
 		for i := range v.Len() {

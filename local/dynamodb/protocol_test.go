@@ -40,6 +40,7 @@ func TestBadRequests(t *testing.T) {
 	engine := newTable(t)
 	handler := dynamodb.NewHandler(engine, engine)
 	const key = `"Key":{"pk":{"S":"p"},"sk":{"S":"s"}}`
+	const keys = `"Keys":[{"pk":{"S":"p"},"sk":{"S":"s"}},{"pk":{"S":"p"},"sk":{"S":"t"}}]`
 	tests := []struct{ operation, body, want string }{
 		{"GetItem", ``, "SerializationException"},
 		{"GetItem", `[]`, "SerializationException"},
@@ -95,7 +96,20 @@ func TestBadRequests(t *testing.T) {
 		{"Scan", `{"TableName":"room","IndexName":"by-name"}`, "ValidationException"},
 		{"Query", `{"TableName":"room"}`, "ValidationException"},
 		{"Query", `{"TableName":"room","KeyConditionExpression":"sk = :s","ExpressionAttributeValues":{":s":{"S":"s"}}}`, "ValidationException"},
-		{"BatchGetItem", `{}`, "UnknownOperationException"},
+		{"BatchGetItem", `{}`, "ValidationException"},
+		{"BatchGetItem", `{"RequestItems":{}}`, "ValidationException"},
+		{"BatchGetItem", `{"RequestItems":[]}`, "SerializationException"},
+		{"BatchGetItem", `{"RequestItems":{"room":[]}}`, "SerializationException"},
+		{"BatchGetItem", `{"RequestItems":{"room":{}}}`, "ValidationException"},
+		{"BatchGetItem", `{"RequestItems":{"room":{"Keys":[]}}}`, "ValidationException"},
+		{"BatchGetItem", `{"RequestItems":{"room":{"Keys":[{"pk":{"S":"p"}}]}}}`, "ValidationException"},
+		{"BatchGetItem", `{"RequestItems":{"room":{"Keys":[null]}}}`, "ValidationException"},
+		{"BatchGetItem", `{"RequestItems":{"room":{` + keys + `,"AttributesToGet":["a"]}}}`, "ValidationException"},
+		{"BatchGetItem", `{"RequestItems":{"room":{` + keys + `,"ProjectionExpression":"a, a.b"}}}`, "ValidationException"},
+		{"BatchGetItem", `{"RequestItems":{"room":{` + keys + `,"ExpressionAttributeNames":{"#a":"a"}}}}`, "ValidationException"},
+		{"BatchGetItem", `{"RequestItems":{"none":{` + keys + `}}}`, "ResourceNotFoundException"},
+		{"BatchGetItem", `{"RequestItems":{"room":{` + keys + `}},"ReturnConsumedCapacity":"TOTAL"}`, ""},
+		{"BatchWriteItem", `{}`, "UnknownOperationException"},
 	}
 	for _, test := range tests {
 		status, kind, answer := post(t, handler, test.operation, test.body)
@@ -119,6 +133,7 @@ func FuzzProtocol(f *testing.F) {
 		`{"TableName":"room","Item":{"pk":{"S":"\ud83c\udf9f\n"},"sk":{"S":"s"},"a":{"L":[{"M":{"x":{"B":"AA=="}}},{"NULL":true},{"BOOL":false},{"NS":["1"]}]}}}`,
 		`{"TransactItems":[{"Put":{"TableName":"room","Item":{"pk":{"S":"p"},"sk":{"S":"s"}}}},{"Delete":{"TableName":"room","Key":{"pk":{"S":"q"},"sk":{"S":"s"}}}}],"ClientRequestToken":"t"}`,
 		`{"TableName":"room","KeyConditionExpression":"pk = :p AND begins_with(sk, :s)","ExpressionAttributeValues":{":p":{"S":"p"},":s":{"S":"s"}},"Limit":1}`,
+		`{"RequestItems":{"room":{"Keys":[{"pk":{"S":"p"},"sk":{"S":"s"}}],"ConsistentRead":true,"ProjectionExpression":"#n","ExpressionAttributeNames":{"#n":"n"}}},"ReturnConsumedCapacity":"INDEXES"}`,
 		`{"TableName":"room","Limit":null,"x":[1,-2.5e+1,true,null,{"y":"\u0000"}]}`,
 	} {
 		f.Add(body)
@@ -126,7 +141,7 @@ func FuzzProtocol(f *testing.F) {
 	engine := newTable(f)
 	handler := dynamodb.NewHandler(engine, engine)
 	f.Fuzz(func(t *testing.T, body string) {
-		for _, operation := range []string{"GetItem", "PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "Scan", "Query"} {
+		for _, operation := range []string{"GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "Scan", "Query"} {
 			status, kind, answer := post(t, handler, operation, body)
 			if status != http.StatusOK && status != http.StatusBadRequest {
 				t.Errorf("%s answers %d %s", operation, status, answer)

@@ -90,8 +90,8 @@ func (s mortalStore) Pacing(ctx context.Context, event string) (room.Pacing, err
 	return during(s.life, func() (room.Pacing, error) { return s.store.Pacing(ctx, event) })
 }
 
-func (s mortalStore) Arrivals(ctx context.Context, run room.Run, cohort int64, shard int) (int64, error) {
-	return during(s.life, func() (int64, error) { return s.store.Arrivals(ctx, run, cohort, shard) })
+func (s mortalStore) Arrivals(ctx context.Context, run room.Run, cohort int64, shards int) (int64, error) {
+	return during(s.life, func() (int64, error) { return s.store.Arrivals(ctx, run, cohort, shards) })
 }
 
 func (s mortalStore) SealShard(ctx context.Context, run room.Run, cohort int64, shard int) (int64, error) {

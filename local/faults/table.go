@@ -177,6 +177,10 @@ func (t *Table) GetItem(ctx context.Context, in *awsdynamodb.GetItemInput, optio
 		func(in *awsdynamodb.GetItemInput) error { return hot("TableRead", in.TableName) }}.call(ctx, t, in, options)
 }
 
+func (t *Table) BatchGetItem(ctx context.Context, in *awsdynamodb.BatchGetItemInput, options ...func(*awsdynamodb.Options)) (*awsdynamodb.BatchGetItemOutput, error) {
+	return operation[awsdynamodb.BatchGetItemInput, awsdynamodb.BatchGetItemOutput]{"BatchGetItem", false, t.next.BatchGetItem, busy}.call(ctx, t, in, options)
+}
+
 func (t *Table) PutItem(ctx context.Context, in *awsdynamodb.PutItemInput, options ...func(*awsdynamodb.Options)) (*awsdynamodb.PutItemOutput, error) {
 	return operation[awsdynamodb.PutItemInput, awsdynamodb.PutItemOutput]{"PutItem", true, t.next.PutItem,
 		func(in *awsdynamodb.PutItemInput) error { return hot("TableWrite", in.TableName) }}.call(ctx, t, in, options)
@@ -212,6 +216,17 @@ func hot(direction string, table *string) error {
 			Resource: aws.String("arn:aws:dynamodb:eu-west-1:000000000000:table/" + aws.ToString(table)),
 		}},
 	}
+}
+
+// busy is a batch of which no item could be read.
+func busy(in *awsdynamodb.BatchGetItemInput) error {
+	first := ""
+	for name := range in.RequestItems {
+		if first == "" || name < first {
+			first = name
+		}
+	}
+	return hot("TableRead", &first)
 }
 
 // cancelled is a transaction of which the first part was throttled, so that none was written

@@ -27,6 +27,10 @@ func (e engine) GetItem(context.Context, *awsdynamodb.GetItemInput, ...func(*aws
 	e.note("GetItem")
 	return &awsdynamodb.GetItemOutput{}, nil
 }
+func (e engine) BatchGetItem(context.Context, *awsdynamodb.BatchGetItemInput, ...func(*awsdynamodb.Options)) (*awsdynamodb.BatchGetItemOutput, error) {
+	e.note("BatchGetItem")
+	return &awsdynamodb.BatchGetItemOutput{}, nil
+}
 func (e engine) PutItem(context.Context, *awsdynamodb.PutItemInput, ...func(*awsdynamodb.Options)) (*awsdynamodb.PutItemOutput, error) {
 	e.note("PutItem")
 	return &awsdynamodb.PutItemOutput{}, nil
@@ -50,6 +54,10 @@ var operations = map[string]func(context.Context, dynamodb.API) error{
 		_, err := api.GetItem(ctx, &awsdynamodb.GetItemInput{TableName: aws.String("room")})
 		return err
 	},
+	"BatchGetItem": func(ctx context.Context, api dynamodb.API) error {
+		_, err := api.BatchGetItem(ctx, &awsdynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{"room": {}}})
+		return err
+	},
 	"PutItem": func(ctx context.Context, api dynamodb.API) error {
 		_, err := api.PutItem(ctx, &awsdynamodb.PutItemInput{TableName: aws.String("room")})
 		return err
@@ -67,6 +75,8 @@ var operations = map[string]func(context.Context, dynamodb.API) error{
 		return err
 	},
 }
+
+func reads(operation string) bool { return strings.HasSuffix(operation, "GetItem") }
 
 func newTable(t *testing.T, c Chances, seed uint64) (*Table, *[]string) {
 	t.Helper()
@@ -93,7 +103,7 @@ func TestWhatBefallsCalls(t *testing.T) {
 					strings.HasSuffix(c.ErrorMessage(), "[ThrottlingError, None]")
 			}
 			direction := "TableWrite"
-			if operation == "GetItem" {
+			if reads(operation) {
 				direction = "TableRead"
 			}
 			e, ok := errors.AsType[*types.ThrottlingException](err)
@@ -103,9 +113,9 @@ func TestWhatBefallsCalls(t *testing.T) {
 		{"lost", Chances{Lost: 1}, func(_ string, err error) bool { return errors.Is(err, dynamodb.ErrNoAnswer) },
 			func(string) bool { return false }, func(string) Counts { return Counts{Calls: 1, Lost: 1} }},
 		{"unacknowledged", Chances{Unacknowledged: 1}, func(operation string, err error) bool {
-			return errors.Is(err, dynamodb.ErrNoAnswer) == (operation != "GetItem")
+			return errors.Is(err, dynamodb.ErrNoAnswer) == !reads(operation)
 		}, func(string) bool { return true }, func(operation string) Counts {
-			if operation == "GetItem" {
+			if reads(operation) {
 				return Counts{Calls: 1}
 			}
 			return Counts{Calls: 1, Unacknowledged: 1}
@@ -147,6 +157,9 @@ func TestStoreKnowsThrottledFromUnknown(t *testing.T) {
 		table.Begin()
 		kept := store.New(table, "room", time.Now)
 		next := room.State{Run: room.Run{Event: "demo"}}
+		if n, err := kept.Arrivals(t.Context(), next.Run, 0, 16); n != 0 || errors.Is(err, store.ErrThrottled) != test.throttled {
+			t.Errorf("%+v: %d arrivals, %v", test.chances, n, err)
+		}
 		for name, err := range map[string]error{
 			"Save":           kept.Save(t.Context(), next, room.Fence{}),
 			"SaveWithPacing": kept.SaveWithPacing(t.Context(), next, room.Pacing{}, room.Fence{}),

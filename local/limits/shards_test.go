@@ -40,6 +40,10 @@ func (r *recorder) GetItem(_ context.Context, in *awsdynamodb.GetItemInput, _ ..
 	return nil, errRecorded
 }
 
+func (r *recorder) BatchGetItem(context.Context, *awsdynamodb.BatchGetItemInput, ...func(*awsdynamodb.Options)) (*awsdynamodb.BatchGetItemOutput, error) {
+	return nil, errRecorded
+}
+
 func (r *recorder) UpdateItem(_ context.Context, in *awsdynamodb.UpdateItemInput, _ ...func(*awsdynamodb.Options)) (*awsdynamodb.UpdateItemOutput, error) {
 	r.update = in
 	return nil, errRecorded

@@ -1,9 +1,11 @@
 package limits
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/bits"
 	"math/rand/v2"
 	"slices"
@@ -82,6 +84,7 @@ type operation int
 
 const (
 	getItem operation = iota
+	batchGetItem
 	putItem
 	updateItem
 	deleteItem
@@ -90,7 +93,7 @@ const (
 )
 
 func (o operation) String() string {
-	return [...]string{"GetItem", "PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"}[o]
+	return [...]string{"GetItem", "BatchGetItem", "PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"}[o]
 }
 
 // The least that a call consumes, in units: for an item of up to 1 KB, or 4 KB where it is read
@@ -190,7 +193,13 @@ func (t *Table) enter(ctx context.Context, o operation, name *string, item map[s
 	if err := t.delays.wait(ctx, d); err != nil {
 		return entry{}, err
 	}
-	at, k := t.clock.elapsed(), t.keyOf(item)
+	return t.admit(t.clock.elapsed(), name, item, d, units)
+}
+
+// admit takes what the call consumes at least from the item's partition and from the table's quota, or
+// from neither.
+func (t *Table) admit(at time.Duration, name *string, item map[string]types.AttributeValue, d direction, units float64) (entry, error) {
+	k := t.keyOf(item)
 	partition := &t.partitions[t.place(k)]
 	if !partition.take(at, d, units, k) {
 		return entry{}, hotPartition(d, name)
@@ -262,6 +271,107 @@ func (t *Table) GetItem(ctx context.Context, in *awsdynamodb.GetItemInput, optio
 		out.ConsumedCapacity = nil
 	}
 	return out, nil
+}
+
+// BatchGetItem implements dynamodb.API. Keys whose partition is full, or for which the quota has nothing
+// left, come back unprocessed; only if none of them is let in the call is refused, as one read would be
+// (https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html, which has the
+// exception of tables in provisioned mode).
+func (t *Table) BatchGetItem(ctx context.Context, in *awsdynamodb.BatchGetItemInput, options ...func(*awsdynamodb.Options)) (*awsdynamodb.BatchGetItemOutput, error) {
+	t.calls[batchGetItem].Add(1)
+	if err := t.delays.wait(ctx, reads); err != nil {
+		return nil, err
+	}
+	entered, refused, err := t.enterBatch(in.RequestItems)
+	if err != nil {
+		return nil, err
+	}
+	measured := *in
+	measured.RequestItems = entered.keys
+	asked := asks(in.ReturnConsumedCapacity)
+	if !asked {
+		measured.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
+	}
+	out, err := t.next.BatchGetItem(ctx, &measured, options...)
+	if err != nil {
+		entered.leave(nil, err)
+		return nil, err
+	}
+	entered.leave(out.ConsumedCapacity, nil)
+	if !asked {
+		out.ConsumedCapacity = nil
+	}
+	out.UnprocessedKeys = together(out.UnprocessedKeys, refused)
+	return out, nil
+}
+
+// batch is what was let in of a BatchGetItem.
+type batch struct {
+	keys    map[string]types.KeysAndAttributes
+	entries map[string][]entry // by table
+}
+
+// enterBatch lets in each key by itself. The error is that of the first that was refused, if all were.
+func (t *Table) enterBatch(asked map[string]types.KeysAndAttributes) (entered batch, refused map[string]types.KeysAndAttributes, err error) {
+	at := t.clock.elapsed()
+	entered = batch{map[string]types.KeysAndAttributes{}, map[string][]entry{}}
+	refused = map[string]types.KeysAndAttributes{}
+	for _, name := range slices.Sorted(maps.Keys(asked)) {
+		of := asked[name]
+		units := leastRead
+		if aws.ToBool(of.ConsistentRead) {
+			units = 2 * leastRead
+		}
+		in, out := of, of
+		in.Keys, out.Keys = nil, nil
+		for _, key := range of.Keys {
+			e, full := t.admit(at, &name, key, reads, units)
+			if full != nil {
+				out.Keys = append(out.Keys, key)
+				err = cmp.Or(err, full)
+				continue
+			}
+			in.Keys = append(in.Keys, key)
+			entered.entries[name] = append(entered.entries[name], e)
+		}
+		if len(out.Keys) > 0 {
+			refused[name] = out
+		}
+		// A table without keys is next's to refuse.
+		if len(in.Keys) > 0 || len(of.Keys) == 0 {
+			entered.keys[name] = in
+		}
+	}
+	if len(entered.keys) > 0 || len(asked) == 0 {
+		err = nil
+	}
+	return entered, refused, err
+}
+
+// leave pays what was consumed, which is reported as one sum for each table, in equal parts. That is
+// exact where items are alike, as counters are.
+func (b batch) leave(consumed []types.ConsumedCapacity, err error) {
+	parts := map[string]*types.ConsumedCapacity{}
+	for _, c := range consumed {
+		name := aws.ToString(c.TableName)
+		if n := len(b.entries[name]); n > 0 {
+			parts[name] = &types.ConsumedCapacity{CapacityUnits: aws.Float64(aws.ToFloat64(c.CapacityUnits) / float64(n))}
+		}
+	}
+	for name, entries := range b.entries {
+		for _, e := range entries {
+			e.leave(parts[name], err)
+		}
+	}
+}
+
+// together are the keys that the store left and those that it was not asked for.
+func together(left, refused map[string]types.KeysAndAttributes) map[string]types.KeysAndAttributes {
+	for name, of := range left {
+		of.Keys = append(slices.Clone(of.Keys), refused[name].Keys...)
+		refused[name] = of
+	}
+	return refused
 }
 
 // PutItem implements dynamodb.API.

@@ -71,6 +71,7 @@ func TestRefusals(t *testing.T) {
 		reason    string
 	}{
 		{getItem, PartitionReads, "TableReadKeyRangeThroughputExceeded"},
+		{batchGetItem, PartitionReads, "TableReadKeyRangeThroughputExceeded"},
 		{putItem, PartitionWrites, "TableWriteKeyRangeThroughputExceeded"},
 		{updateItem, PartitionWrites, "TableWriteKeyRangeThroughputExceeded"},
 		{deleteItem, PartitionWrites, "TableWriteKeyRangeThroughputExceeded"},
@@ -128,6 +129,9 @@ func TestUnits(t *testing.T) {
 		{"a deletion", engine{units: 3}, deleteItem, 3},
 		{"a store that does not say", engine{silent: true}, updateItem, 1},
 		{"a consistent read of such a store", engine{silent: true}, getItem, 1},
+		{"a batch", engine{units: 0.5}, batchGetItem, 0.5},
+		{"a consistent batch of such a store", engine{silent: true}, batchGetItem, 1},
+		{"a batch that did nothing", engine{err: lost}, batchGetItem, 0},
 		{"a failed condition", engine{err: &dynamodb.Refused{Err: refused, Units: 2}}, updateItem, 2},
 		{"a failed condition of a transaction", engine{err: &dynamodb.Refused{Err: refused, Units: 4}}, transactWriteItems, 4},
 		{"a failed condition of another engine", engine{err: refused}, updateItem, 1},
@@ -148,7 +152,7 @@ func TestUnits(t *testing.T) {
 		s := table.Stats()
 		for where, load := range map[string]Load{"table": s.Table, "partition": s.Partitions[0]} {
 			got := load.Writes
-			if test.operation == getItem {
+			if test.operation == getItem || test.operation == batchGetItem {
 				got = load.Reads
 			}
 			if got.Total != test.units || got.Peak != test.units || got.Refused != 0 {
@@ -193,6 +197,10 @@ func TestConsumedCapacity(t *testing.T) {
 		get := &awsdynamodb.GetItemInput{Key: pk("k"), ReturnConsumedCapacity: asked}
 		got, err := table.GetItem(ctx, get)
 		check(getItem, get.ReturnConsumedCapacity, got.ConsumedCapacity != nil, err)
+		asking := reading("k")
+		asking.ReturnConsumedCapacity = asked
+		read, err := table.BatchGetItem(ctx, asking)
+		check(batchGetItem, asking.ReturnConsumedCapacity, read.ConsumedCapacity != nil, err)
 		put := &awsdynamodb.PutItemInput{Item: pk("k"), ReturnConsumedCapacity: asked}
 		wrote, err := table.PutItem(ctx, put)
 		check(putItem, put.ReturnConsumedCapacity, wrote.ConsumedCapacity != nil, err)
@@ -268,6 +276,77 @@ func TestTransactions(t *testing.T) {
 	}
 }
 
+// keysOf are the partition keys of items or of what was not read, in their order.
+func keysOf(items []map[string]types.AttributeValue) []string {
+	var keys []string
+	for _, item := range items {
+		keys = append(keys, textOf(item))
+	}
+	return keys
+}
+
+// TestBatches holds that only the keys of a full partition come back, and with what was asked for, and
+// that each partition pays for its own.
+func TestBatches(t *testing.T) {
+	clock, next := newInstant(), &engine{units: 1}
+	table := newTable(t, next, TableOptions{Now: clock.Now})
+	keys := apart(t, table, 4)
+	total := func(k string) float64 { return table.Stats().Partitions[table.place(table.keyOf(pk(k)))].Reads.Total }
+	for _, k := range []string{keys[1], keys[3]} {
+		fill(t, table, getItem, k)
+	}
+	next.units = 9
+	left := "left"
+	in := reading(append(keys, left)...)
+	asked := in.RequestItems["room"]
+	asked.ProjectionExpression = aws.String("n")
+	in.RequestItems["room"] = asked
+	before, made := total(keys[1]), next.calls
+	out, err := table.BatchGetItem(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := keysOf(out.Responses["room"]), []string{keys[0], keys[2]}; !slices.Equal(got, want) || next.calls != made+1 {
+		t.Errorf("read %q in %d calls, want %q", got, next.calls-made, want)
+	}
+	if got, want := keysOf(out.UnprocessedKeys["room"].Keys), []string{left, keys[1], keys[3]}; !slices.Equal(got, want) {
+		t.Errorf("left %q, want %q", got, want)
+	}
+	if got := total(keys[1]); got != before {
+		t.Errorf("a full partition has paid %v", got-before)
+	}
+	// What is left for another call shares a partition with one of the keys.
+	sum := total(keys[0]) + total(keys[2])
+	if got := table.Stats().Table.Reads.Total - 2*before; got != 9 || sum < 6 {
+		t.Errorf("%v units paid, and %v for two keys of three; want 9", got, sum)
+	}
+	if len(in.RequestItems["room"].Keys) != 5 {
+		t.Errorf("the caller's own became %v", in.RequestItems)
+	}
+
+	// What comes back can be asked for again as it is.
+	again, err := table.BatchGetItem(t.Context(), reading(keys[1], keys[0]))
+	if err != nil || aws.ToBool(again.UnprocessedKeys["room"].ConsistentRead) != true || len(again.UnprocessedKeys["room"].Keys) != 1 {
+		t.Errorf("%+v, %v", again, err)
+	}
+	var throttled *types.ThrottlingException
+	if _, err := table.BatchGetItem(t.Context(), reading(keys[1], keys[3])); !errors.As(err, &throttled) || next.calls != made+2 {
+		t.Errorf("a batch of which nothing is let in: %v", err)
+	}
+	clock.pass(2 * time.Second)
+	in.RequestItems = again.UnprocessedKeys
+	if out, err := table.BatchGetItem(t.Context(), in); err != nil || len(out.UnprocessedKeys) > 0 {
+		t.Errorf("later: %+v, %v", out, err)
+	}
+	// What cannot be asked for is the store's to refuse.
+	made = next.calls
+	table.BatchGetItem(t.Context(), &awsdynamodb.BatchGetItemInput{})
+	table.BatchGetItem(t.Context(), reading())
+	if next.calls != made+2 {
+		t.Errorf("%d calls, want 2", next.calls-made)
+	}
+}
+
 // TestStoreKnowsRefusals holds that the store takes what a full table answers for what it is.
 func TestStoreKnowsRefusals(t *testing.T) {
 	for name, options := range map[string]TableOptions{
@@ -282,8 +361,9 @@ func TestStoreKnowsRefusals(t *testing.T) {
 		run := room.Run{Event: "show", ID: strings.Repeat("a", 32)}
 		_, count := kept.Count(t.Context(), run, 0, 0)
 		_, state := kept.State(t.Context(), run.Event)
+		_, arrivals := kept.Arrivals(t.Context(), run, 0, 16)
 		for what, err := range map[string]error{
-			"count": count, "state": state,
+			"count": count, "state": state, "arrivals": arrivals,
 			"save": kept.SaveWithPacing(t.Context(), room.State{Run: run}, room.Pacing{}, room.Fence{}),
 		} {
 			if !errors.Is(err, store.ErrThrottled) {

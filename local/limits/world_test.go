@@ -57,6 +57,29 @@ func (e *engine) GetItem(_ context.Context, in *awsdynamodb.GetItemInput, _ ...f
 	return &awsdynamodb.GetItemOutput{ConsumedCapacity: consumed}, err
 }
 
+// BatchGetItem leaves keys whose pk is "left" for another call.
+func (e *engine) BatchGetItem(_ context.Context, in *awsdynamodb.BatchGetItemInput, _ ...func(*awsdynamodb.Options)) (*awsdynamodb.BatchGetItemOutput, error) {
+	out := &awsdynamodb.BatchGetItemOutput{
+		Responses: map[string][]map[string]types.AttributeValue{}, UnprocessedKeys: map[string]types.KeysAndAttributes{},
+	}
+	consumed, err := e.call(in.ReturnConsumedCapacity)
+	for name, asked := range in.RequestItems {
+		if consumed != nil {
+			of := *consumed
+			of.TableName = &name
+			out.ConsumedCapacity = append(out.ConsumedCapacity, of)
+		}
+		for _, key := range asked.Keys {
+			if textOf(key) == "left" {
+				out.UnprocessedKeys[name] = types.KeysAndAttributes{Keys: []map[string]types.AttributeValue{key}}
+				continue
+			}
+			out.Responses[name] = append(out.Responses[name], key)
+		}
+	}
+	return out, err
+}
+
 func (e *engine) PutItem(_ context.Context, in *awsdynamodb.PutItemInput, _ ...func(*awsdynamodb.Options)) (*awsdynamodb.PutItemOutput, error) {
 	consumed, err := e.call(in.ReturnConsumedCapacity)
 	return &awsdynamodb.PutItemOutput{ConsumedCapacity: consumed}, err
@@ -98,6 +121,19 @@ func pk(text string) map[string]types.AttributeValue {
 	return map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: text}}
 }
 
+func textOf(key map[string]types.AttributeValue) string {
+	return key["pk"].(*types.AttributeValueMemberS).Value
+}
+
+// reading asks for keys of a table, consistently.
+func reading(keys ...string) *awsdynamodb.BatchGetItemInput {
+	asked := types.KeysAndAttributes{ConsistentRead: aws.Bool(true)}
+	for _, k := range keys {
+		asked.Keys = append(asked.Keys, pk(k))
+	}
+	return &awsdynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{"room": asked}}
+}
+
 // call makes one call of each kind to a key, by the operation's name.
 func call(ctx context.Context, table *Table, o operation, key string) error {
 	name := aws.String("room")
@@ -105,6 +141,8 @@ func call(ctx context.Context, table *Table, o operation, key string) error {
 	switch o {
 	case getItem:
 		_, err = table.GetItem(ctx, &awsdynamodb.GetItemInput{TableName: name, Key: pk(key), ConsistentRead: aws.Bool(true)})
+	case batchGetItem:
+		_, err = table.BatchGetItem(ctx, reading(key))
 	case putItem:
 		_, err = table.PutItem(ctx, &awsdynamodb.PutItemInput{TableName: name, Item: pk(key)})
 	case updateItem:

@@ -65,8 +65,8 @@ func (f faulty) Count(ctx context.Context, run room.Run, cohort int64, shard int
 	})
 }
 
-func (f faulty) Arrivals(ctx context.Context, run room.Run, cohort int64, shard int) (int64, error) {
-	return call(ctx, func() (int64, error) { return f.w.memory.Arrivals(context.Background(), run, cohort, shard) })
+func (f faulty) Arrivals(ctx context.Context, run room.Run, cohort int64, shards int) (int64, error) {
+	return call(ctx, func() (int64, error) { return f.w.memory.Arrivals(context.Background(), run, cohort, shards) })
 }
 
 func (f faulty) SealShard(ctx context.Context, run room.Run, cohort int64, shard int) (int64, error) {

@@ -51,9 +51,9 @@ func (t *table) Count(ctx context.Context, run room.Run, cohort int64, shard int
 	return t.Memory.Count(ctx, run, cohort, shard)
 }
 
-func (t *table) Arrivals(ctx context.Context, run room.Run, cohort int64, shard int) (int64, error) {
-	t.reads += 0.5
-	return t.Memory.Arrivals(ctx, run, cohort, shard)
+func (t *table) Arrivals(ctx context.Context, run room.Run, cohort int64, shards int) (int64, error) {
+	t.reads += 0.5 * float64(shards)
+	return t.Memory.Arrivals(ctx, run, cohort, shards)
 }
 
 func (t *table) SealShard(ctx context.Context, run room.Run, cohort int64, shard int) (int64, error) {

@@ -316,7 +316,7 @@ func fill(v reflect.Value, n int64) int64 {
 }
 
 func testCount(t *testing.T, s keeper, run room.Run) {
-	wantSame(t, must(s.Arrivals(t.Context(), run, 0, 0))(t), 0)
+	wantSame(t, must(s.Arrivals(t.Context(), run, 0, 2))(t), 0)
 	for want := int64(1); want <= 3; want++ {
 		wantSame(t, must(s.Count(t.Context(), run, 0, 0))(t), want)
 	}
@@ -324,7 +324,14 @@ func testCount(t *testing.T, s keeper, run room.Run) {
 	wantSame(t, must(s.Count(t.Context(), run, 0, 1))(t), 1)
 	wantSame(t, must(s.Count(t.Context(), run, 1, 0))(t), 1)
 	wantSame(t, must(s.Count(t.Context(), newRun(t), 0, 0))(t), 1)
-	wantSame(t, must(s.Arrivals(t.Context(), run, 0, 0))(t), 3)
+	// More shards than one call of the table reads.
+	for _, shard := range []int{99, 100, 127} {
+		wantSame(t, must(s.Count(t.Context(), run, 0, shard))(t), 1)
+	}
+	for shards, want := range map[int]int64{0: 0, 1: 3, 2: 4, 99: 4, 100: 5, 101: 6, 127: 6, 128: 7} {
+		wantSame(t, must(s.Arrivals(t.Context(), run, 0, shards))(t), want)
+	}
+	wantSame(t, must(s.Arrivals(t.Context(), run, 1, 128))(t), 1)
 }
 
 func testCountRace(t *testing.T, s keeper, run room.Run) {
@@ -354,7 +361,7 @@ func testSealShard(t *testing.T, s keeper, run room.Run) {
 		}
 		_, err := s.Count(t.Context(), run, 0, shard)
 		wantError(t, err, store.ErrSealed)
-		wantSame(t, must(s.Arrivals(t.Context(), run, 0, shard))(t), want)
+		wantSame(t, must(s.Arrivals(t.Context(), run, 0, shard+1))(t), 2)
 	}
 	wantSame(t, must(s.Count(t.Context(), run, 1, 0))(t), 1)
 }
@@ -691,7 +698,7 @@ func calls(ctx context.Context, s keeper, run room.Run, w room.Window) map[strin
 	errs["Save"] = s.Save(ctx, state(run, "a", 1), room.Fence{})
 	errs["SaveWithPacing"] = s.SaveWithPacing(ctx, state(run, "a", 2), room.Pacing{}, room.Fence{Owner: "a", Version: 1})
 	_, errs["Count"] = s.Count(ctx, run, 0, 0)
-	_, errs["Arrivals"] = s.Arrivals(ctx, run, 0, 0)
+	_, errs["Arrivals"] = s.Arrivals(ctx, run, 0, 1)
 	_, errs["SealShard"] = s.SealShard(ctx, run, 1, 0)
 	errs["PutSeal"] = s.PutSeal(ctx, room.Seal{Run: run, Counts: []int64{1}})
 	_, errs["Seal"] = s.Seal(ctx, run, 0)

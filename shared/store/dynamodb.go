@@ -19,6 +19,7 @@ import (
 // API is the part of the SDK's client that the store uses.
 type API interface {
 	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
+	BatchGetItem(context.Context, *dynamodb.BatchGetItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error)
 	UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
 	TransactWriteItems(context.Context, *dynamodb.TransactWriteItemsInput, ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error)
 }
@@ -121,14 +122,46 @@ func (d *DynamoDB) Count(ctx context.Context, run room.Run, cohort int64, shard 
 	return counted("count arrival", updated)
 }
 
-// Arrivals returns about how many have arrived at a shard: the read may miss the latest second.
-func (d *DynamoDB) Arrivals(ctx context.Context, run room.Run, cohort int64, shard int) (int64, error) {
-	found, err := d.get(ctx, counterKey(run, cohort, shard), false)
-	if err != nil {
-		return 0, failed("read arrivals", err)
+// mostKeys is how many items DynamoDB reads in one call at most
+// (https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html).
+const mostKeys = 100
+
+// Arrivals returns about how many have arrived at a cohort of so many shards: the read may miss the
+// latest second. On an error at least so many have: it is ErrThrottled too where the table had room
+// for some of the shards only, and asking again is always right.
+func (d *DynamoDB) Arrivals(ctx context.Context, run room.Run, cohort int64, shards int) (int64, error) {
+	var sum int64
+	for first := 0; first < shards; first += mostKeys {
+		n, err := d.arrivals(ctx, run, cohort, first, min(first+mostKeys, shards))
+		sum += n
+		if err != nil {
+			return sum, failed("read arrivals", err)
+		}
 	}
-	i := item{attributes: found}
-	return i.number("n"), i.err
+	return sum, nil
+}
+
+// arrivals is Arrivals of the shards from first to before end, at most mostKeys, in one call.
+func (d *DynamoDB) arrivals(ctx context.Context, run room.Run, cohort int64, first, end int) (sum int64, err error) {
+	var keys []map[string]types.AttributeValue
+	for shard := first; shard < end; shard++ {
+		keys = append(keys, primary(counterKey(run, cohort, shard)))
+	}
+	out, err := d.api.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
+		d.table: {Keys: keys, ConsistentRead: aws.Bool(false), ProjectionExpression: aws.String("#n"), ExpressionAttributeNames: arrivalNames},
+	}})
+	if err != nil {
+		return 0, err
+	}
+	for _, found := range out.Responses[d.table] {
+		i := item{attributes: found}
+		sum += i.number("n")
+		err = errors.Join(err, i.err)
+	}
+	if err == nil && len(out.UnprocessedKeys) > 0 {
+		err = ErrThrottled
+	}
+	return sum, err
 }
 
 // SealShard closes a shard and returns its final number of arrivals. Repeating it changes

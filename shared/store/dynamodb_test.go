@@ -133,6 +133,10 @@ func (b broken) GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamo
 	return nil, b.err
 }
 
+func (b broken) BatchGetItem(context.Context, *dynamodb.BatchGetItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error) {
+	return nil, b.err
+}
+
 func (b broken) UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
 	return nil, b.err
 }
@@ -227,6 +231,11 @@ func (e *empty) GetItem(_ context.Context, in *dynamodb.GetItemInput, _ ...func(
 	return &dynamodb.GetItemOutput{}, nil
 }
 
+func (e *empty) BatchGetItem(_ context.Context, in *dynamodb.BatchGetItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error) {
+	e.consistent = append(e.consistent, aws.ToBool(in.RequestItems["table"].ConsistentRead))
+	return &dynamodb.BatchGetItemOutput{}, nil
+}
+
 // TestConsistentReads holds that only the number of arrivals may be a little old.
 func TestConsistentReads(t *testing.T) {
 	api := &empty{}
@@ -236,8 +245,73 @@ func TestConsistentReads(t *testing.T) {
 	s.Seal(t.Context(), run, 0)
 	s.Visitor(t.Context(), run, "v")
 	s.Taken(t.Context(), run, w, 0)
-	s.Arrivals(t.Context(), run, 0, 0)
+	s.Arrivals(t.Context(), run, 0, 1)
 	wantSame(t, api.consistent, []bool{true, true, true, true, true, false})
+}
+
+// busy answers one batch after the other as it is told.
+type busy struct {
+	broken
+	asked   []int // keys of each call
+	answers []func([]map[string]types.AttributeValue) (*dynamodb.BatchGetItemOutput, error)
+}
+
+func (b *busy) BatchGetItem(_ context.Context, in *dynamodb.BatchGetItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error) {
+	keys := in.RequestItems["table"].Keys
+	b.asked = append(b.asked, len(keys))
+	return b.answers[len(b.asked)-1](keys)
+}
+
+// TestArrivalsInPart holds that what was read is known where the rest was not, and that the rest is not
+// taken for empty.
+func TestArrivalsInPart(t *testing.T) {
+	type keys = []map[string]types.AttributeValue
+	answer := func(read ...string) func(keys) (*dynamodb.BatchGetItemOutput, error) {
+		return func(all keys) (*dynamodb.BatchGetItemOutput, error) {
+			out := &dynamodb.BatchGetItemOutput{}
+			for _, n := range read {
+				found := attributes{"n": &types.AttributeValueMemberN{Value: n}}
+				out.Responses = map[string][]map[string]types.AttributeValue{"table": append(out.Responses["table"], found)}
+			}
+			return out, nil
+		}
+	}
+	partly := func(read ...string) func(keys) (*dynamodb.BatchGetItemOutput, error) {
+		return func(all keys) (*dynamodb.BatchGetItemOutput, error) {
+			out, err := answer(read...)(all)
+			out.UnprocessedKeys = map[string]types.KeysAndAttributes{"table": {Keys: all[len(read):]}}
+			return out, err
+		}
+	}
+	failing := func(err error) func(keys) (*dynamodb.BatchGetItemOutput, error) {
+		return func(keys) (*dynamodb.BatchGetItemOutput, error) { return nil, err }
+	}
+	for _, test := range []struct {
+		name    string
+		shards  int
+		answers []func(keys) (*dynamodb.BatchGetItemOutput, error)
+		asked   []int
+		want    int64
+		err     error // nil for none
+	}{
+		{"none", 0, nil, nil, 0, nil},
+		{"nobody came", 100, []func(keys) (*dynamodb.BatchGetItemOutput, error){answer()}, []int{100}, 0, nil},
+		{"more than one call reads", 128, []func(keys) (*dynamodb.BatchGetItemOutput, error){answer("3"), answer("4", "5")}, []int{100, 28}, 12, nil},
+		{"some shards not read", 16, []func(keys) (*dynamodb.BatchGetItemOutput, error){partly("3")}, []int{16}, 3, store.ErrThrottled},
+		{"those read are empty", 16, []func(keys) (*dynamodb.BatchGetItemOutput, error){partly("0")}, []int{16}, 0, store.ErrThrottled},
+		{"the second call is throttled", 101, []func(keys) (*dynamodb.BatchGetItemOutput, error){answer("7"), failing(&types.ThrottlingException{})}, []int{100, 1}, 7, store.ErrThrottled},
+		{"the second call is lost", 101, []func(keys) (*dynamodb.BatchGetItemOutput, error){answer("7"), failing(io.ErrUnexpectedEOF)}, []int{100, 1}, 7, io.ErrUnexpectedEOF},
+	} {
+		table := &busy{answers: test.answers}
+		n, err := store.New(table, "table", time.Now).Arrivals(t.Context(), newRun(t), 1, test.shards)
+		if n != test.want || !errors.Is(err, test.err) || (err == nil) != (test.err == nil) || !slices.Equal(table.asked, test.asked) {
+			t.Errorf("%s: %d, %v after calls for %v shards; want %d, %v after %v", test.name, n, err, table.asked, test.want, test.err, test.asked)
+		}
+	}
+	table := &busy{answers: []func(keys) (*dynamodb.BatchGetItemOutput, error){answer("many")}}
+	if n, err := store.New(table, "table", time.Now).Arrivals(t.Context(), newRun(t), 1, 1); err == nil {
+		t.Errorf("what is no number is read as %d", n)
+	}
 }
 
 // TestAttempts holds which calls the SDK may repeat by itself.
@@ -259,6 +333,7 @@ func TestAttempts(t *testing.T) {
 		tried func(keeper) error
 	}{
 		{"State", 3, func(s keeper) error { _, err := s.State(t.Context(), run.Event); return err }},
+		{"Arrivals", 3, func(s keeper) error { _, err := s.Arrivals(t.Context(), run, 0, 1); return err }},
 		{"Save", 1, func(s keeper) error { return s.Save(t.Context(), state(run, "a", 1), room.Fence{}) }},
 		{"SaveWithPacing", 1, func(s keeper) error {
 			return s.SaveWithPacing(t.Context(), state(run, "a", 1), room.Pacing{}, room.Fence{})
@@ -333,7 +408,7 @@ func TestLostAnswers(t *testing.T) {
 	engine.loseNext()
 	_, err := s.Count(t.Context(), run, 0, 0)
 	unknown("Count", err)
-	wantSame(t, must(s.Arrivals(t.Context(), run, 0, 0))(t), 1)
+	wantSame(t, must(s.Arrivals(t.Context(), run, 0, 1))(t), 1)
 
 	engine.loseNext()
 	unknown("Save", s.Save(t.Context(), state(run, "a", 1), room.Fence{}))

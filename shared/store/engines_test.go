@@ -27,7 +27,7 @@ type keeper interface {
 	Save(ctx context.Context, next room.State, held room.Fence) error
 	SaveWithPacing(ctx context.Context, next room.State, pacing room.Pacing, held room.Fence) error
 	Count(ctx context.Context, run room.Run, cohort int64, shard int) (int64, error)
-	Arrivals(ctx context.Context, run room.Run, cohort int64, shard int) (int64, error)
+	Arrivals(ctx context.Context, run room.Run, cohort int64, shards int) (int64, error)
 	SealShard(ctx context.Context, run room.Run, cohort int64, shard int) (int64, error)
 	PutSeal(ctx context.Context, seal room.Seal) error
 	Seal(ctx context.Context, run room.Run, cohort int64) (room.Seal, error)

@@ -35,6 +35,7 @@ var (
 // The names in the other expressions.
 var (
 	counterNames = names("n", "sealed", "ttl")
+	arrivalNames = names("n")
 	markNames    = names("pk", "jti", "mark")
 	capNames     = names("n", "last", "ttl")
 )

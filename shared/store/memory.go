@@ -253,13 +253,17 @@ func (m *Memory) Count(ctx context.Context, run room.Run, cohort int64, shard in
 }
 
 // Arrivals is DynamoDB.Arrivals, and never behind.
-func (m *Memory) Arrivals(ctx context.Context, run room.Run, cohort int64, shard int) (int64, error) {
+func (m *Memory) Arrivals(ctx context.Context, run room.Run, cohort int64, shards int) (int64, error) {
 	now, err := m.enter(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer m.mu.Unlock()
-	return m.counter(memoryCounter{run, cohort, shard}, now).n, nil
+	var sum int64
+	for shard := range shards {
+		sum += m.counter(memoryCounter{run, cohort, shard}, now).n
+	}
+	return sum, nil
 }
 
 // SealShard is DynamoDB.SealShard.

@@ -45,7 +45,7 @@ func TestMemoryForgets(t *testing.T) {
 	wantSame(t, must(s.Seal(t.Context(), run, 0))(t), seal)
 
 	now = noon.Add(90 * day)
-	wantSame(t, must(s.Arrivals(t.Context(), run, 0, 0))(t), 2)
+	wantSame(t, must(s.Arrivals(t.Context(), run, 0, 1))(t), 2)
 	wantSame(t, must(s.Count(t.Context(), run, 0, 1))(t), 1)
 	_, err = s.Visitor(t.Context(), run, arrival(0).ID)
 	wantError(t, err, store.ErrNotFound)
