@@ -525,3 +525,27 @@ func TestClockOfTheRoom(t *testing.T) {
 		}
 	}
 }
+
+// TestShopThatSendsBack does so by another name of this machine than the crowd was sent to.
+func TestShopThatSendsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeRoom(t, 10*time.Second, 3000)
+		defer f.stop()
+		f.fault = func(kind string, _ int, w http.ResponseWriter) bool {
+			if kind == "shop" {
+				w.Header().Set("Location", "http://127.0.0.1:1/demo")
+				w.WriteHeader(http.StatusSeeOther)
+			}
+			return kind == "shop"
+		}
+		o := f.options(few)
+		o.URL, o.Orders = "http://localhost:1", false
+		log, err := Run(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rejected := sumOf(log, func(v *Visitor) int { return int(v.Outcome / Rejected) }); rejected == 0 || Judge(log).Promise(NobodyLost).Held {
+			t.Errorf("%d were sent away: %q", rejected, log.Broken)
+		}
+	})
+}

@@ -452,6 +452,12 @@ func TestLimits(t *testing.T) {
 	if p := (Limits{Takeovers: 40}).Judge(log).Promise(RateReached); p.Judged || !p.Held || !strings.Contains(p.Why, "40 leaders") {
 		t.Errorf("where leaders never live for long: %+v", p)
 	}
+	v := find(log, func(v Visitor) bool { return v.Admitted > 30*time.Second && v.Called < v.Admitted })
+	called := v.Called
+	v.Called, v.Admitted, v.Issued = called-8*time.Second, called-8*time.Second, v.Issued-9
+	if Judge(log).Promise(InTurn).Held || !(Limits{Takeovers: 2}).Judge(log).Promise(InTurn).Held {
+		t.Error("the last step of a killed leader is seen late, and only that")
+	}
 	log.Rate = 60
 	if slow := Judge(log); slow.Promise(NoGaps).Limit != 36 || slow.Promise(RateReached).Limit != 90 {
 		t.Errorf("at 60 a minute: %+v", slow.Promises)

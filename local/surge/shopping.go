@@ -1,6 +1,7 @@
 package surge
 
 import (
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -55,7 +56,7 @@ func browse(w *wire, address string, room *url.URL) shopped {
 	cookies := map[string]string{}
 	deadline := time.Now().Add(hurry)
 	for range mostHops {
-		if at.Host == room.Host && at.Path == room.Path {
+		if at.Path == room.Path && sameServer(at, room) {
 			return shopped{away: true}
 		}
 		a := w.ask(http.MethodGet, at, cookieHeader(cookies), "", time.Until(deadline))
@@ -74,6 +75,13 @@ func browse(w *wire, address string, room *url.URL) shopped {
 	}
 	return shopped{}
 }
+
+// sameServer knows a room on this machine by any of the machine's names.
+func sameServer(a, b *url.URL) bool {
+	return a.Host == b.Host || a.Port() == b.Port() && isLocal(a.Hostname()) && isLocal(b.Hostname())
+}
+
+func isLocal(host string) bool { return host == "localhost" || net.ParseIP(host).IsLoopback() }
 
 func cookieHeader(cookies map[string]string) http.Header {
 	var pairs []string
