@@ -104,12 +104,18 @@ func ReadStatus(document []byte, event string) (*Status, error) {
 	if err := json.Unmarshal(document, &s.Status); err != nil {
 		return nil, fmt.Errorf("status: not readable: %w", err)
 	}
+	// The page asks for these by name: it cannot read a document that leaves one out.
+	var numbers struct{ Version, Sealed, Admitted *int64 }
+	if err := json.Unmarshal(document, &numbers); err != nil {
+		return nil, fmt.Errorf("status: not readable: %w", err)
+	}
+	complete := numbers.Version != nil && numbers.Sealed != nil && numbers.Admitted != nil
 	var unreadable [3]error
 	s.At, unreadable[0] = time.Parse(time.RFC3339, s.Time)
 	s.PreQueueAt, unreadable[1] = time.Parse(time.RFC3339, s.PreQueue)
 	s.OnSaleAt, unreadable[2] = time.Parse(time.RFC3339, s.OnSale)
 	phases := []room.Phase{room.Scheduled, room.PreQueue, room.Open, room.Paused, room.SoldOut, room.Closed}
-	if s.Event != event || s.Run == "" || !slices.Contains(phases, s.Phase) || unreadable != [3]error{} {
+	if !complete || s.Event != event || s.Run == "" || !slices.Contains(phases, s.Phase) || unreadable != [3]error{} {
 		return nil, fmt.Errorf("status: not one of %s that can be read", event)
 	}
 	return s, nil

@@ -177,6 +177,9 @@ func readStatus(random *rand.Rand) checked {
 		`{"event":"demo","run":"ab","version":1.5,"phase":"open","time":"2026-11-21T10:00:05Z","prequeue":"2026-11-21T09:30:00Z","onsale":"2026-11-21T10:00:00Z","sealed":1,"admitted":2}`,
 		`{"event":"demo","run":"ab","version":1,"phase":"open","time":"soon","prequeue":"2026-11-21T09:30:00Z","onsale":"2026-11-21T10:00:00Z","sealed":1,"admitted":2}`,
 		`{"event":"demo","run":"ab","version":1,"phase":"open","time":"2026-11-21T10:00:05Z","prequeue":"2026-11-21T09:30:00Z","onsale":"2026-11-21T10:00:00Z","sealed":"1","admitted":2}`,
+		`{"event":"demo","run":"ab","version":1,"phase":"open","time":"2026-11-21T10:00:05Z","prequeue":"2026-11-21T09:30:00Z","onsale":"2026-11-21T10:00:00Z","admitted":2}`,
+		`{"event":"demo","run":"ab","version":1,"phase":"open","time":"2026-11-21T10:00:05Z","prequeue":"2026-11-21T09:30:00Z","onsale":"2026-11-21T10:00:00Z","sealed":1,"admitted":null}`,
+		`{"event":"demo","run":"ab","phase":"open","time":"2026-11-21T10:00:05Z","prequeue":"2026-11-21T09:30:00Z","onsale":"2026-11-21T10:00:00Z","sealed":1,"admitted":2}`,
 		`{"event":"demo"`,
 		`[]`,
 	}
