@@ -28,7 +28,7 @@ const (
 )
 
 // runSurge sends a crowd to a room, judges what the room did with it and reports. The exit status is
-// exitFailed if a promise was broken or nothing could be judged, and exitInterrupted if ctx ended it.
+// exitFailed if a promise was broken, and exitInterrupted if ctx ended it.
 func runSurge(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parseSurge(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
@@ -43,11 +43,19 @@ func runSurge(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 	if o.room.Chaos.On {
 		log = slog.New(slog.DiscardHandler) // what goes wrong on purpose is in the report
 	}
+	if err := os.MkdirAll(o.folder, 0o755); err != nil {
+		fmt.Fprintf(stderr, "surge: -report: %v\n", err)
+		return exitFailed
+	}
+	defer os.Remove(o.folder) // if there is no report
 	report, err := o.send(ctx, stdout, log)
 	if report != nil {
 		err = errors.Join(err, o.write(report, stdout))
 	}
 	switch {
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil && report == nil:
+		fmt.Fprintln(stdout, "interrupted before anybody came")
+		return exitInterrupted
 	case err != nil:
 		fmt.Fprintf(stderr, "surge: %v\n", err)
 		return exitFailed
@@ -186,9 +194,6 @@ func (o *surgeOptions) storm(ctx context.Context) (log *surge.Log, err error) {
 func (o *surgeOptions) write(report *surge.Report, stdout io.Writer) error {
 	if err := report.WriteText(stdout); err != nil {
 		return err
-	}
-	if err := os.MkdirAll(o.folder, 0o755); err != nil {
-		return fmt.Errorf("-report: %w", err)
 	}
 	for _, document := range []struct {
 		name  string

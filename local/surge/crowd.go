@@ -29,6 +29,8 @@ const (
 	joinWires, claimWires, cdnWires, cacheWires, shopWires = 512, 256, 8, 256, 1024
 	// meeting is how long the room may take to publish a first status.
 	meeting = 30 * time.Second
+	// longestWait is how long before its first arrival a crowd is ready to wait for it.
+	longestWait = time.Hour
 	// farewell is how long it may take to publish the draw key, and the documents that are read last.
 	farewell = time.Minute
 	// glance is the time between two looks while there is nothing else to do.
@@ -179,6 +181,9 @@ func record(h *hdrhistogram.Histogram, d time.Duration) {
 
 // meet waits for the room's first status and for the time at which the crowd sets out.
 func (c *crowd) meet() error {
+	if err := c.knock(); err != nil {
+		return err
+	}
 	deadline := time.Now().Add(meeting)
 	for c.edge.newest == nil {
 		c.edge.look()
@@ -199,12 +204,30 @@ func (c *crowd) meet() error {
 		return fmt.Errorf("the on-sale is in %s, and those who come before it need %s: set it to a later time, or send nobody before it",
 			until.Round(time.Millisecond), lead)
 	}
+	if until-lead > longestWait {
+		return fmt.Errorf("the on-sale is in %s: come back within %s of it", until.Round(time.Second), longestWait)
+	}
 	if !c.pause(until - lead - time.Second) {
 		return c.ctx.Err()
 	}
 	c.begin(max(0, s.OnSaleAt.Sub(time.Now().Add(c.foreign()))))
 	c.edge.restart()
 	return nil
+}
+
+// knock looks whether anybody is there at all.
+func (c *crowd) knock() error {
+	u, err := url.Parse(c.URL)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, meeting)
+	defer cancel()
+	conn, err := connect(ctx, c.dialer(), u)
+	if err != nil {
+		return fmt.Errorf("no room answers at %s: %w", c.URL, err)
+	}
+	return conn.Close()
 }
 
 // begin starts the clock of the log; the curve's zero is that far away.

@@ -643,10 +643,14 @@ func (b *bench) noGaps() Promise {
 }
 
 // waited returns the stretches in which the pointer was behind the line and somebody waited who will
-// come: a line of no-shows alone admits nobody.
+// come: a line of no-shows alone admits nobody. Those in the pool wait from the on-sale on, however
+// late the room says that it is open.
 func (b *bench) waited() []stretch {
 	var out []stretch
-	for _, line := range b.lines {
+	for i, line := range b.lines {
+		if i == 0 && b.log.OnSale > 0 {
+			line.from = min(line.from, b.log.OnSale)
+		}
 		for s := int(line.from / time.Second); s < len(b.log.Seconds) && time.Duration(s)*time.Second < line.to; s++ {
 			if b.log.Seconds[s].Waiting == 0 {
 				continue

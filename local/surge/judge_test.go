@@ -286,7 +286,7 @@ func TestJudgeTellsWhatIsBroken(t *testing.T) {
 				}
 			}
 			end(log, 25*time.Second)
-		}, []string{CohortOrder}},
+		}, []string{CohortOrder, NoGaps}},
 		{"early and not in the pool", func(log *Log) {
 			find(log, func(v Visitor) bool { return v.Cohort == 1 }).Joined = goodOnSale - time.Millisecond
 		}, []string{CohortOrder}},
