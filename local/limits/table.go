@@ -245,6 +245,29 @@ func asks(r types.ReturnConsumedCapacity) bool {
 	return r != "" && r != types.ReturnConsumedCapacityNone
 }
 
+// measured makes the call of one item that was let in, and has it pay. The store is asked what the call
+// consumed in any case, and the caller is told only if that was wanted.
+func measured[In, Out any](ctx context.Context, e entry, in *In, options []func(*awsdynamodb.Options),
+	do func(context.Context, *In, ...func(*awsdynamodb.Options)) (*Out, error),
+	wanted func(*In) *types.ReturnConsumedCapacity, consumed func(*Out) **types.ConsumedCapacity) (*Out, error) {
+	asked := asks(*wanted(in))
+	if !asked {
+		asking := *in
+		*wanted(&asking) = types.ReturnConsumedCapacityTotal
+		in = &asking
+	}
+	out, err := do(ctx, in, options...)
+	if err != nil {
+		e.leave(nil, err)
+		return nil, err
+	}
+	e.leave(*consumed(out), nil)
+	if !asked {
+		*consumed(out) = nil
+	}
+	return out, nil
+}
+
 // GetItem implements dynamodb.API.
 func (t *Table) GetItem(ctx context.Context, in *awsdynamodb.GetItemInput, options ...func(*awsdynamodb.Options)) (*awsdynamodb.GetItemOutput, error) {
 	units := leastRead
@@ -255,22 +278,9 @@ func (t *Table) GetItem(ctx context.Context, in *awsdynamodb.GetItemInput, optio
 	if err != nil {
 		return nil, err
 	}
-	asked := asks(in.ReturnConsumedCapacity)
-	if !asked {
-		measured := *in
-		measured.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
-		in = &measured
-	}
-	out, err := t.next.GetItem(ctx, in, options...)
-	if err != nil {
-		e.leave(nil, err)
-		return nil, err
-	}
-	e.leave(out.ConsumedCapacity, nil)
-	if !asked {
-		out.ConsumedCapacity = nil
-	}
-	return out, nil
+	return measured(ctx, e, in, options, t.next.GetItem,
+		func(in *awsdynamodb.GetItemInput) *types.ReturnConsumedCapacity { return &in.ReturnConsumedCapacity },
+		func(out *awsdynamodb.GetItemOutput) **types.ConsumedCapacity { return &out.ConsumedCapacity })
 }
 
 // BatchGetItem implements dynamodb.API. Keys whose partition is full, or for which the quota has nothing
@@ -380,22 +390,9 @@ func (t *Table) PutItem(ctx context.Context, in *awsdynamodb.PutItemInput, optio
 	if err != nil {
 		return nil, err
 	}
-	asked := asks(in.ReturnConsumedCapacity)
-	if !asked {
-		measured := *in
-		measured.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
-		in = &measured
-	}
-	out, err := t.next.PutItem(ctx, in, options...)
-	if err != nil {
-		e.leave(nil, err)
-		return nil, err
-	}
-	e.leave(out.ConsumedCapacity, nil)
-	if !asked {
-		out.ConsumedCapacity = nil
-	}
-	return out, nil
+	return measured(ctx, e, in, options, t.next.PutItem,
+		func(in *awsdynamodb.PutItemInput) *types.ReturnConsumedCapacity { return &in.ReturnConsumedCapacity },
+		func(out *awsdynamodb.PutItemOutput) **types.ConsumedCapacity { return &out.ConsumedCapacity })
 }
 
 // UpdateItem implements dynamodb.API.
@@ -404,22 +401,9 @@ func (t *Table) UpdateItem(ctx context.Context, in *awsdynamodb.UpdateItemInput,
 	if err != nil {
 		return nil, err
 	}
-	asked := asks(in.ReturnConsumedCapacity)
-	if !asked {
-		measured := *in
-		measured.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
-		in = &measured
-	}
-	out, err := t.next.UpdateItem(ctx, in, options...)
-	if err != nil {
-		e.leave(nil, err)
-		return nil, err
-	}
-	e.leave(out.ConsumedCapacity, nil)
-	if !asked {
-		out.ConsumedCapacity = nil
-	}
-	return out, nil
+	return measured(ctx, e, in, options, t.next.UpdateItem,
+		func(in *awsdynamodb.UpdateItemInput) *types.ReturnConsumedCapacity { return &in.ReturnConsumedCapacity },
+		func(out *awsdynamodb.UpdateItemOutput) **types.ConsumedCapacity { return &out.ConsumedCapacity })
 }
 
 // DeleteItem implements dynamodb.API.
@@ -428,22 +412,9 @@ func (t *Table) DeleteItem(ctx context.Context, in *awsdynamodb.DeleteItemInput,
 	if err != nil {
 		return nil, err
 	}
-	asked := asks(in.ReturnConsumedCapacity)
-	if !asked {
-		measured := *in
-		measured.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
-		in = &measured
-	}
-	out, err := t.next.DeleteItem(ctx, in, options...)
-	if err != nil {
-		e.leave(nil, err)
-		return nil, err
-	}
-	e.leave(out.ConsumedCapacity, nil)
-	if !asked {
-		out.ConsumedCapacity = nil
-	}
-	return out, nil
+	return measured(ctx, e, in, options, t.next.DeleteItem,
+		func(in *awsdynamodb.DeleteItemInput) *types.ReturnConsumedCapacity { return &in.ReturnConsumedCapacity },
+		func(out *awsdynamodb.DeleteItemOutput) **types.ConsumedCapacity { return &out.ConsumedCapacity })
 }
 
 // TransactWriteItems implements dynamodb.API. A transaction is refused if the partition of any of its
