@@ -23,10 +23,10 @@ type Chaos struct {
 const staleMost = 5 * time.Second
 
 func (c *Chaos) register(flags *flag.FlagSet) {
-	flags.BoolVar(&c.On, "chaos", false, "have things go wrong as the flags below say")
+	flags.BoolVar(&c.On, "chaos", false, "have things go wrong as -throttled, -lost, -unacknowledged, -kill-leader and -stale say")
 	flags.Float64Var(&c.Chances.Throttled, "throttled", 0.05, "`share` of the calls to the table that are refused, with -chaos")
-	flags.Float64Var(&c.Chances.Lost, "lost", 0.005, "`share` of them that never arrive, with -chaos")
-	flags.Float64Var(&c.Chances.Unacknowledged, "unacknowledged", 0.02, "`share` of the writes that happen without an answer, with -chaos")
+	flags.Float64Var(&c.Chances.Lost, "lost", 0.005, "`share` of the calls to the table that never arrive, with -chaos")
+	flags.Float64Var(&c.Chances.Unacknowledged, "unacknowledged", 0.02, "`share` of the writes to the table that happen without an answer, with -chaos")
 	flags.DurationVar(&c.KillLeader, "kill-leader", 5*time.Second, "`time` between two deaths of the leading tick, 0 for none, with -chaos")
 	flags.Float64Var(&c.Stale, "stale", 0.3, "`share` of statuses that the cache serves late, with -chaos")
 }

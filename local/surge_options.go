@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"waitingroom/local/cache"
@@ -42,7 +43,7 @@ func parseSurge(args []string, help io.Writer) (*surgeOptions, error) {
 	flags.BoolVar(&c.Even, "even", false, "have those who come after the on-sale come evenly, and not in a spike")
 	flags.Float64Var(&c.NoShows, "no-shows", 0.3, "`share` that never claims the turn")
 	flags.IntVar(&c.Rate, "rate", 13_000, "`visitors` a minute that the shop can bear; with -url, what its promoter has set")
-	flags.DurationVar(&c.For, "for", 2*time.Minute, "the longest `time` after the on-sale; it ends earlier when everybody has been served")
+	flags.DurationVar(&c.For, "for", 2*time.Minute, "the longest `time` after the on-sale; it ends earlier when everybody has been served, and only then with -virtual")
 	flags.Uint64Var(&c.Seed, "seed", 1, "`number` that arrivals and habits follow from; a second surge at the same sale needs another one")
 	flags.StringVar(&c.Event, "event", "demo", "`name` of the event")
 	flags.StringVar(&c.URL, "url", "", "`address` of a room that runs already, such as http://127.0.0.1:8080; without it one is started")
@@ -126,7 +127,7 @@ func (o *surgeOptions) check(given map[string]bool) error {
 		}
 	}
 	if o.virtual {
-		for _, name := range ownRoom {
+		for _, name := range slices.Concat(ownRoom, []string{"for"}) {
 			if given[name] && name != "shards" {
 				return fmt.Errorf("-%s: a sale in virtual time has none, leave one of the two out", name)
 			}

@@ -48,7 +48,6 @@ type Requests struct {
 	Joins  int64 // calls of the API to join
 	Admits int64 // calls of the API to admit
 	Origin int64 // reads of the bucket, by the cache
-	Bytes  int64 // sent by the cache to visitors, with headers
 
 	TableWrites float64 // units
 	TableReads  float64 // units

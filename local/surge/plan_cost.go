@@ -55,10 +55,7 @@ const (
 // Costs are those of a sale of that length for so many visitors.
 func (r Requests) Costs(visitors int64, length time.Duration) []Cost {
 	calls := float64(r.Joins + r.Admits)
-	sent := float64(r.Bytes)
-	if r.Bytes == 0 {
-		sent = statusBytes*float64(r.Polls) + visitBytes/pageFiles*float64(r.Pages) + answerBytes*(float64(r.Seals)+calls)
-	}
+	sent := statusBytes*float64(r.Polls) + visitBytes/pageFiles*float64(r.Pages) + answerBytes*(float64(r.Seals)+calls)
 	compute := memoryGB * (joinSeconds*float64(r.Joins) + admitSeconds*float64(r.Admits) + alive*(beforehand+length.Seconds()))
 	amounts := []struct {
 		Price

@@ -193,7 +193,7 @@ func TestFiguresForPeople(t *testing.T) {
 	for _, test := range []struct{ got, want string }{
 		{grouped(0), "0"}, {grouped(999), "999"}, {grouped(1000), "1,000"}, {grouped(-1234567), "-1,234,567"},
 		{figure(3), "3"}, {figure(0.456), "0.46"}, {figure(45.67), "45.7"}, {figure(12345.6), "12,346"},
-		{clock(-10 * time.Second), "-0:10"}, {clock(59600 * time.Millisecond), "1:00"}, {clock(3661 * time.Second), "1:01:01"},
+		{clock(-10 * time.Second), "-0:10"}, {clock(-400 * time.Millisecond), "0:00"}, {clock(59600 * time.Millisecond), "1:00"}, {clock(3661 * time.Second), "1:01:01"},
 		{percent(1, 1000), "0.100 %"}, {percent(0, 0), "none"},
 	} {
 		if test.got != test.want {

@@ -256,11 +256,10 @@ func percent(n, of int64) string {
 
 // clock writes a time as minutes and seconds, from an hour on as hours, minutes and seconds.
 func clock(d time.Duration) string {
-	sign := ""
-	if d < 0 {
-		sign, d = "-", -d
+	s, sign := int64(d.Round(time.Second)/time.Second), ""
+	if s < 0 {
+		s, sign = -s, "-"
 	}
-	s := int64(d.Round(time.Second) / time.Second)
 	if s >= 3600 {
 		return fmt.Sprintf("%s%d:%02d:%02d", sign, s/3600, s/60%60, s%60)
 	}

@@ -38,14 +38,10 @@ const (
 	rest = time.Minute
 )
 
-// Sizes as docs/quotas-and-costs.md has them.
+// As docs/quotas-and-costs.md has them.
 const (
-	pageFiles   = 10
-	pageBytes   = 20_000
-	statusBytes = 1_000
-	answerBytes = 1_500 // of the API and of seals
-	perUnit     = 10    // requests a second for each environment of Lambda's
-	tickUnits   = 4     // environments of tick and settings
+	perUnit   = 10 // requests a second for each environment of Lambda's
+	tickUnits = 4  // environments of tick and settings
 )
 
 // Result is what a sale leaves.
@@ -341,8 +337,6 @@ func (s *sale) result() Result {
 		r.Polls += second.Polls
 		r.Origin += second.Origin
 	}
-	r.Pages = pageFiles * int64(s.next)
-	r.Bytes = statusBytes*r.Polls + pageBytes*int64(s.next) + answerBytes*(r.Seals+r.Joins+r.Admits)
 	r.TableWrites, r.TableReads, r.Publishes = s.house.table.writes, s.house.table.reads, s.house.publishes
 	s.services.TableUnits = r.TableWrites + r.TableReads
 	s.services.Notes = append(s.services.Notes,

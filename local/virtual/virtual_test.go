@@ -188,7 +188,8 @@ func TestBadOptions(t *testing.T) {
 	}
 }
 
-// TestPollsPerSecond holds the closed form against delays drawn one by one.
+// TestPollsPerSecond holds the closed form between the longest delay that a page may draw and the
+// shortest. How near it comes to delays that are drawn, the sample of each sale shows.
 func TestPollsPerSecond(t *testing.T) {
 	for _, wait := range []float64{0, 10, 25, 100, 600, 3600} {
 		for _, open := range []float64{0, 2, 10, 60, 1000} {
