@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -18,18 +17,16 @@ import (
 	"waitingroom/local/dynamodb"
 )
 
-// Chances are those of one call, 0 to 1. At most one of the first three befalls it.
+// Chances are those of one call, 0 to 1. At most one of the three befalls it.
 type Chances struct {
 	Throttled      float64 // refused with DynamoDB's error: nothing happened
 	Lost           float64 // it never arrives, and there is no answer
 	Unacknowledged float64 // a write that happens, and there is no answer; reads are spared
-	Slow           float64 // it arrives after up to Slowest
-	Slowest        time.Duration
 }
 
 // Check returns an error that names what cannot be a chance.
 func (c Chances) Check() error {
-	for name, p := range map[string]float64{"throttled": c.Throttled, "lost": c.Lost, "unacknowledged": c.Unacknowledged, "slow": c.Slow} {
+	for name, p := range map[string]float64{"throttled": c.Throttled, "lost": c.Lost, "unacknowledged": c.Unacknowledged} {
 		if !(p >= 0 && p <= 1) {
 			return fmt.Errorf("the chance of a call to be %s is %v, which is not from 0 to 1", name, p)
 		}
@@ -37,14 +34,11 @@ func (c Chances) Check() error {
 	if sum := c.Throttled + c.Lost + c.Unacknowledged; sum > 1 {
 		return fmt.Errorf("the chances of a call to go wrong add up to %v, which is more than 1", sum)
 	}
-	if c.Slowest < 0 {
-		return fmt.Errorf("a call cannot take %v", c.Slowest)
-	}
 	return nil
 }
 
 // Counts are the calls of one operation while there was trouble, and what befell them.
-type Counts struct{ Calls, Throttled, Lost, Unacknowledged, Slow int64 }
+type Counts struct{ Calls, Throttled, Lost, Unacknowledged int64 }
 
 // Table is a table that lets calls through to another one until the trouble begins. It is safe for
 // concurrent use; calls that are made one after the other meet what the seed decides.
@@ -100,15 +94,14 @@ const (
 	unacknowledged
 )
 
-// draw decides what befalls a call, and how late it arrives.
-func (t *Table) draw(operation string, writes bool) (f fault, late time.Duration) {
+// draw decides what befalls a call.
+func (t *Table) draw(operation string, writes bool) fault {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.trouble {
-		return none, 0
+		return none
 	}
-	// Each call takes three numbers, so that the chances of one kind do not change the draws of another.
-	kind, slow, share := t.random.Float64(), t.random.Float64(), t.random.Float64()
+	f, kind := none, t.random.Float64()
 	c, counts := t.chances, t.counts[operation]
 	counts.Calls++
 	switch {
@@ -122,12 +115,8 @@ func (t *Table) draw(operation string, writes bool) (f fault, late time.Duration
 		f = unacknowledged
 		counts.Unacknowledged++
 	}
-	if slow < c.Slow {
-		late = time.Duration(share * float64(c.Slowest))
-		counts.Slow++
-	}
 	t.counts[operation] = counts
-	return f, late
+	return f
 }
 
 // operation is one of DynamoDB's, by its name there.
@@ -139,10 +128,7 @@ type operation[In, Out any] struct {
 }
 
 func (o operation[In, Out]) call(ctx context.Context, t *Table, in *In, options []func(*awsdynamodb.Options)) (*Out, error) {
-	f, late := t.draw(o.name, o.writes)
-	if !wait(ctx, late) {
-		return nil, dynamodb.ErrNoAnswer
-	}
+	f := t.draw(o.name, o.writes)
 	switch f {
 	case throttled:
 		return nil, o.throttle(in)
@@ -154,21 +140,6 @@ func (o operation[In, Out]) call(ctx context.Context, t *Table, in *In, options 
 		return nil, dynamodb.ErrNoAnswer
 	}
 	return out, err
-}
-
-// wait reports false if the caller gave up before the call arrived, which then never does.
-func wait(ctx context.Context, late time.Duration) bool {
-	if late == 0 {
-		return true
-	}
-	timer := time.NewTimer(late)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // GetItem implements dynamodb.API, as do the others.

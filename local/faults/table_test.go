@@ -6,7 +6,6 @@ import (
 	"math"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -207,42 +206,16 @@ func TestSharesAndSeeds(t *testing.T) {
 	}
 }
 
-func TestSlowCalls(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		table, reached := newTable(t, Chances{Slow: 1, Slowest: 10 * time.Second}, 1)
-		table.Begin()
-		began, longest := time.Now(), time.Duration(0)
-		for range 20 {
-			before := time.Now()
-			if err := operations["PutItem"](t.Context(), table); err != nil {
-				t.Fatal(err)
-			}
-			longest = max(longest, time.Since(before))
-		}
-		if mean := time.Since(began) / 20; mean < 3*time.Second || mean > 7*time.Second || longest > 10*time.Second {
-			t.Errorf("calls take %v, at most %v", mean, longest)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-		defer cancel()
-		if err := operations["PutItem"](ctx, table); !errors.Is(err, dynamodb.ErrNoAnswer) || len(*reached) != 20 {
-			t.Errorf("a call that was given up: %v, %d have arrived", err, len(*reached))
-		}
-		if c := table.Counts()["PutItem"]; c != (Counts{Calls: 21, Slow: 21}) {
-			t.Errorf("counted %+v", c)
-		}
-	})
-}
-
 func TestChancesThatCannotBe(t *testing.T) {
 	for _, c := range []Chances{
-		{Throttled: -0.1}, {Lost: 1.1}, {Unacknowledged: math.NaN()}, {Slow: 2}, {Slowest: -1},
+		{Throttled: -0.1}, {Lost: 1.1}, {Unacknowledged: math.NaN()},
 		{Throttled: 0.5, Lost: 0.3, Unacknowledged: 0.3},
 	} {
 		if _, err := NewTable(engine{}, c, 1); err == nil {
 			t.Errorf("%+v is taken", c)
 		}
 	}
-	if err := (Chances{Throttled: 0.05, Unacknowledged: 0.02, Slow: 1, Slowest: time.Second}).Check(); err != nil {
+	if err := (Chances{Throttled: 0.05, Unacknowledged: 0.02}).Check(); err != nil {
 		t.Error(err)
 	}
 }
