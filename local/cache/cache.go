@@ -47,15 +47,10 @@ const (
 	wellKnown = "/.well-known/"
 )
 
-// Options of a cache. Program and Origin are required.
+// Options of a cache. Both are required.
 type Options struct {
 	Program string // nginx, as Find returns it
-	Listen  string // loopback address; empty means 127.0.0.1:0, any free port
 	Origin  string // address of the room on loopback, such as http://127.0.0.1:8080
-
-	// Stale serves a status that is too old while a newer one is fetched, and for as long as the
-	// origin fails. CloudFront does neither: it is what a room has to survive.
-	Stale bool
 }
 
 // Cache is a running nginx. Close it.
@@ -77,11 +72,6 @@ type Traffic struct {
 	Origin  Counts // those of them that the origin was asked, and the bytes that it sent
 }
 
-// Since returns the traffic since an earlier one.
-func (t Traffic) Since(earlier Traffic) Traffic {
-	return Traffic{t.Clients.Minus(earlier.Clients), t.Origin.Minus(earlier.Origin)}
-}
-
 // Find returns nginx's path, or an error that says how to install it.
 func Find() (string, error) {
 	// Debian keeps it where only root's PATH looks.
@@ -93,14 +83,14 @@ func Find() (string, error) {
 	return "", errors.New("no nginx: install it (on Debian: apt-get install nginx) or name its program in NGINX_PROGRAM")
 }
 
-// Start returns a cache that answers. ctx bounds the start only. Should this process be killed,
+// Start returns a cache that answers, at a free port of loopback. ctx bounds the start only. Should this process be killed,
 // nginx ends too, on Linux.
 func Start(ctx context.Context, o Options) (*Cache, error) {
 	origin, err := loopback(o.Origin)
 	if err != nil {
 		return nil, fmt.Errorf("cache: origin: %w", err)
 	}
-	listen, err := free(ctx, o.Listen)
+	listen, err := free(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
@@ -126,16 +116,10 @@ func loopback(address string) (string, error) {
 	return u.Host, nil
 }
 
-// free returns the address to listen at. That it is free is found out here, since nginx would try
-// for seconds; somebody may still take it before nginx does, which then says so.
-func free(ctx context.Context, address string) (string, error) {
-	if address == "" {
-		address = "127.0.0.1:0"
-	}
-	if host, _, err := net.SplitHostPort(address); err != nil || !net.ParseIP(host).IsLoopback() {
-		return "", fmt.Errorf("%q is not an address such as 127.0.0.1:8090", address)
-	}
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+// free returns an address to listen at, since nginx does not say which port it was given. Somebody may
+// still take it before nginx does, which then says so.
+func free(ctx context.Context) (string, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
@@ -158,7 +142,7 @@ func (c *Cache) start(ctx context.Context, o Options, listen, origin string) err
 		return err
 	}
 	err = configure.Execute(f, map[string]any{
-		"Folder": c.folder, "Listen": listen, "Origin": origin, "Stale": o.Stale, "Root": os.Geteuid() == 0,
+		"Folder": c.folder, "Listen": listen, "Origin": origin, "Root": os.Geteuid() == 0,
 		"Files": min(files, 2*connections), "Connections": min(files, connections),
 		"Status": names.StatusPrefix, "Seals": names.SealsPrefix, "Assets": names.AssetsPrefix, "WellKnown": wellKnown,
 		"API": apiPrefix, "Shop": shop.Path, "Alive": alive,
