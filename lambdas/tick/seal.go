@@ -117,7 +117,7 @@ func runFolder(run room.Run) string {
 func (t *Ticker) each(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	var next atomic.Int64
-	for range min(n, t.Parallel) {
+	for range min(n, max(1, t.Parallel)) {
 		group.Go(func() error {
 			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
 				if err := do(ctx, int(i)); err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -75,10 +76,16 @@ func Load(ctx context.Context, variables ...string) (*Deployment, error) {
 	return d, err
 }
 
+// dialLimit is how long a connection to a service may take to open: within a region that is milliseconds.
+const dialLimit = 5 * time.Second
+
 func newClient() *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.MaxIdleConns = 0 // no limit but that of each service
 		t.MaxIdleConnsPerHost, t.MaxConnsPerHost = connections, connections
+	}).WithDialerOptions(func(d *net.Dialer) {
+		// A connection that is being opened counts as one, also when nobody waits for it any more.
+		d.Timeout = dialLimit
 	})
 }
 
