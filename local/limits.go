@@ -23,11 +23,11 @@ type Limits struct {
 
 // register adds the flags that say how high the limits are.
 func (l *Limits) register(flags *flag.FlagSet) {
-	flags.IntVar(&l.WarmWrites, "warm-writes", limits.NewWrites, "the table's warm throughput in `units` a second, a thousand to a partition")
-	flags.Uint64Var(&l.Partitioning, "partitioning", 1, "`number` of the way in which keys fall on partitions: another one, another way")
-	flags.IntVar(&l.APIRate, "api-rate", limits.GatewayRate, "`requests` a second that API Gateway lets through")
-	flags.IntVar(&l.APIBurst, "api-burst", limits.GatewayBurst, "`requests` that API Gateway lets through at once")
-	flags.IntVar(&l.Environments, "environments", functions.Concurrency, "`number` of environments that Lambda runs at once, ten requests a second each")
+	flags.IntVar(&l.WarmWrites, "warm-writes", limits.NewWrites, "the table's warm throughput in `units` a second, a thousand to a partition, with -limits")
+	flags.Uint64Var(&l.Partitioning, "partitioning", 1, "`number` of the way in which keys fall on partitions: another one, another way, with -limits")
+	flags.IntVar(&l.APIRate, "api-rate", limits.GatewayRate, "`requests` a second that API Gateway lets through, with -limits")
+	flags.IntVar(&l.APIBurst, "api-burst", limits.GatewayBurst, "`requests` that API Gateway lets through at once, with -limits")
+	flags.IntVar(&l.Environments, "environments", functions.Concurrency, "`number` of environments that Lambda runs at once, ten requests a second each, with -limits")
 }
 
 // check reports numbers that no account has.

@@ -28,9 +28,12 @@ type surgeOptions struct {
 // spareEnvironments is how many are asked for in place of each that a plan needs, as docs/quotas-and-costs.md has it.
 const spareEnvironments = 2
 
+// troubles are the flags that say how much goes wrong.
+var troubles = []string{"throttled", "lost", "unacknowledged", "kill-leader", "stale"}
+
 // ownRoom are the flags that say how a room in this process is; one at an address is as it is.
-var ownRoom = []string{"limits", "warm-writes", "partitioning", "api-rate", "api-burst", "environments", "shards",
-	"chaos", "throttled", "lost", "unacknowledged", "kill-leader", "stale", "sdk", "cache", "compare", "shop-capacity"}
+var ownRoom = append([]string{"limits", "warm-writes", "partitioning", "api-rate", "api-burst", "environments", "shards",
+	"chaos", "sdk", "cache", "compare", "shop-capacity"}, troubles...)
 
 func parseSurge(args []string, help io.Writer) (*surgeOptions, error) {
 	o := &surgeOptions{}
@@ -123,7 +126,17 @@ func (o *surgeOptions) check(given map[string]bool) error {
 			}
 		}
 		if err := surge.CheckTarget(c.URL, c.IOwnThis); err != nil {
-			return fmt.Errorf("-url: %w (if it is yours, say so by -i-own-this-target)", err)
+			if errors.Is(err, surge.ErrTarget) {
+				err = fmt.Errorf("%w: say so by -i-own-this-target", err)
+			}
+			return fmt.Errorf("-url: %w", err)
+		}
+	}
+	if !o.room.Chaos.On {
+		for _, name := range troubles {
+			if given[name] {
+				return fmt.Errorf("-%s: nothing goes wrong on purpose without -chaos, add it", name)
+			}
 		}
 	}
 	if o.virtual {

@@ -63,6 +63,7 @@ func TestBadSurgesAreOneLine(t *testing.T) {
 		{"chaos at another's room", []string{"-url", "http://" + taken.Addr().String(), "-chaos"}, 2, "-chaos"},
 		{"virtual at an address", []string{"-virtual", "-url", "http://127.0.0.1:1"}, 2, "-virtual"},
 		{"virtual cache", []string{"-virtual", "-cache"}, 2, "-cache"},
+		{"losses without trouble", []string{"-lost", "0.1"}, 2, "-chaos"},
 		{"virtual end", []string{"-virtual", "-for", "5m"}, 2, "-for"},
 		{"nobody listens", []string{"-url", nobody.URL, "-visitors", "3"}, 1, "refused"},
 	} {
