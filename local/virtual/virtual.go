@@ -198,7 +198,7 @@ func (s *sale) moment(ctx context.Context) error {
 // look is the cache that asks for the status, once a second however many ask it.
 func (s *sale) look() error {
 	document, published := s.house.documents[tick.StatusPath(s.options.Event)]
-	if !published && s.elapsed < setUp {
+	if !published && s.elapsed+time.Second < setUp { // pages need one to begin with
 		return nil
 	}
 	status, err := page.ReadStatus(document, s.options.Event)
