@@ -46,7 +46,7 @@ test-go: node_modules
 	@$${PYTHON:-python3} -c 'import jwt, cryptography' 2>/dev/null || \
 		echo "No PyJWT: the Python door is left out. Install it (pip install 'PyJWT[crypto]') or name a Python that has it in PYTHON."
 	@command -v nginx >/dev/null || test -x /usr/sbin/nginx || test -n "$(NGINX_PROGRAM)" || \
-		echo "No nginx: the tests of a cache in front of the room are left out. Install it (on Debian: apt-get install nginx-light) or name its program in NGINX_PROGRAM."
+		echo "No nginx: the tests of a cache in front of the room are left out. Install it (on Debian: apt-get install nginx) or name its program in NGINX_PROGRAM."
 	@test -n "$(DYNAMODB_ENDPOINT)" || echo "No DYNAMODB_ENDPOINT: the store is tested against the engines in the process alone."
 	$(PLAIN) test -trimpath ./local/simulation ./local/virtual
 	$(PLAIN) test -trimpath ./local -run '$(SURGES)'

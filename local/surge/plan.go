@@ -47,9 +47,9 @@ const (
 	perPartition = 1_000 // writes a second that one physical partition of a table takes
 	newWrites    = 4_000 // that a new table takes
 	newReads     = 12_000
-	// warmPerJoin is how many writes are warmed for each join of a second, which makes two: half of
-	// each partition is left to chance, which puts several shards into one.
-	warmPerJoin = 4
+	// warmPerWrite is how many writes are warmed for each that is made, which is a little more than four
+	// for a join: half of each partition is left to chance, which puts several shards into one.
+	warmPerWrite = 2
 	// mostCrowded is the chance of a full partition that a plan accepts.
 	mostCrowded = 0.05
 
@@ -79,15 +79,15 @@ func NewPlan(e Expected) Plan {
 		CloudFront: up(float64(e.Visitors)/fastestPoll + pageFiles*max(joins, mean)), Signatures: up(perSecond),
 		WarmReads: newReads,
 	}
-	p.WarmWrites = max(newWrites, perPartition*up(warmPerJoin*joins/perPartition), perPartition*up(2*5.2*perSecond/perPartition))
 	for _, shards := range shardChoices {
 		p.Shards = shards
+		p.Writes = up(2*joins + 5.2*perSecond + float64(shards) + 6)
+		p.WarmWrites = max(newWrites, perPartition*up(warmPerWrite*float64(p.Writes)/perPartition))
 		p.Crowded = fullPartition(shards, p.WarmWrites/perPartition, joins)
 		if p.Crowded <= mostCrowded {
 			break
 		}
 	}
-	p.Writes = up(2*joins + 5.2*perSecond + float64(p.Shards) + 6)
 	p.Reads = up(environments + 2*admissions + float64(p.Shards)/2 + standing)
 	p.WarmReads = max(newReads, perPartition*up(2*float64(p.Reads)/perPartition))
 	p.Quotas = p.quotas()
