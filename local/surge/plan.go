@@ -41,6 +41,8 @@ type Quota struct {
 	Needed  int    `json:"needed"`
 	Raise   bool   `json:"raise"`
 	Source  string `json:"source"`
+
+	alone bool // it is one table's, which no other system uses
 }
 
 const (
@@ -137,9 +139,9 @@ func (p Plan) quotas() []Quota {
 			Source: "https://docs.aws.amazon.com/lambda/latest/dg/scaling-behavior.html"},
 		{Name: "API Gateway, requests a second", Code: "apigateway L-8A5B8E43", Default: 10_000, Needed: p.API,
 			Source: "https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html"},
-		{Name: "DynamoDB, writes of one table a second", Code: "dynamodb L-AB614373", Default: 40_000, Needed: max(p.Writes, p.WarmWrites),
+		{Name: "DynamoDB, writes of one table a second", Code: "dynamodb L-AB614373", Default: 40_000, Needed: max(p.Writes, p.WarmWrites), alone: true,
 			Source: "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html"},
-		{Name: "DynamoDB, reads of one table a second", Code: "dynamodb L-CF0CBE56", Default: 40_000, Needed: max(p.Reads, p.WarmReads),
+		{Name: "DynamoDB, reads of one table a second", Code: "dynamodb L-CF0CBE56", Default: 40_000, Needed: max(p.Reads, p.WarmReads), alone: true,
 			Source: "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html"},
 		{Name: "KMS, RSA signatures a second", Code: "kms L-2AC98190", Default: 1_000, Needed: p.Signatures,
 			Source: "https://docs.aws.amazon.com/kms/latest/developerguide/requests-per-second.html"},
@@ -147,7 +149,11 @@ func (p Plan) quotas() []Quota {
 			Source: "https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html"},
 	}
 	for i := range quotas {
-		quotas[i].Raise = float64(quotas[i].Needed) > nearly*float64(quotas[i].Default)
+		part := nearly
+		if quotas[i].alone {
+			part = 1
+		}
+		quotas[i].Raise = float64(quotas[i].Needed) > part*float64(quotas[i].Default)
 	}
 	return quotas
 }

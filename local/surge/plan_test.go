@@ -135,7 +135,7 @@ func TestPlanOfThroughput(t *testing.T) {
 		{peak: 1, shards: 16, warm: 4_000, describesPeak: 1},
 		{peak: 1_000, shards: 16, warm: 5_000, describesPeak: 1_000},
 		{peak: 5_001, shards: 64, warm: 22_000, describesPeak: 5_001},
-		{peak: 8_000, shards: 128, warm: 34_000, describesPeak: 8_000, writeQuota: true},
+		{peak: 8_000, shards: 128, warm: 34_000, describesPeak: 8_000},
 		{peak: 50_000, shards: 128, warm: 202_000, describesPeak: 50_000, mayBeFull: true, writeQuota: true},
 	}
 	for _, test := range tests {
