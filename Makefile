@@ -19,8 +19,9 @@ PLAIN := CGO_ENABLED=0 go
 FOLDERS := cdk docs lambdas local shared static
 TESTED := $(patsubst %,./%/...,$(filter-out cdk,$(FOLDERS)))
 
-# Whole sales under a crowd, in the time that they take.
+# Whole sales under a crowd, in the time that they take; and a sum of many sales, by one goroutine.
 SURGES := ^TestSurge(WithChaos)?$$
+SUMS := ^TestShopGetsItsRate$$
 
 JS_TESTS := $(wildcard static/test/*.test.mjs cdk/test/*.test.mjs)
 
@@ -35,8 +36,8 @@ check:
 	go vet ./cdk/...
 	$(PLAIN) vet -trimpath $(TESTED)
 
-# A thousand simulated sales take the race detector minutes, and a hundred show it as much; a sale in
-# virtual time is one goroutine's work. Surges have to keep the set rate, for which the race detector
+# A thousand simulated sales take the race detector minutes, and a hundred show it as much; what one
+# goroutine does, it has nothing to say about. Surges have to keep the set rate, for which the race detector
 # leaves no time, and nothing runs beside them. The doors of docs/connect-a-shop.md are run too, Node's
 # with the library that it uses.
 test-go: node_modules
@@ -49,9 +50,10 @@ test-go: node_modules
 		echo "No nginx: the tests of a cache in front of the room are left out. Install it (on Debian: apt-get install nginx) or name its program in NGINX_PROGRAM."
 	@test -n "$(DYNAMODB_ENDPOINT)" || echo "No DYNAMODB_ENDPOINT: the store is tested against the engines in the process alone."
 	$(PLAIN) test -trimpath ./local/simulation ./local/virtual
+	$(PLAIN) test -trimpath ./shared/room -run '$(SUMS)'
 	$(PLAIN) test -trimpath ./local -run '$(SURGES)'
 	$(if $(RACE),go test $(RACE) ./local/simulation -run TestSales -seeds 100)
-	go test $(RACE) -skip '$(SURGES)' $$(go list $(TESTED) | grep -v -e /local/simulation -e /local/virtual)
+	go test $(RACE) -skip '$(SURGES)|$(SUMS)' $$(go list $(TESTED) | grep -v -e /local/simulation -e /local/virtual)
 
 # Apart and without the race detector: it would compile the CDK's packages, which take a minute, a
 # second time, and a stack is put together by one goroutine.

@@ -117,7 +117,7 @@ func sent(ctx context.Context, t *testing.T, args ...string) (status int, printe
 // TestSurge is a crowd over HTTP, against the limits of AWS. It runs without the race detector, which
 // would leave the machine no time to keep the set rate.
 func TestSurge(t *testing.T) {
-	status, _, report := sent(t.Context(), t, "-visitors", "5000", "-over", "10s", "-rate", "20000", "-for", "1m")
+	status, _, report := sent(t.Context(), t, "-visitors", "5000", "-over", "10s", "-rate", "30000", "-for", "1m")
 	if status != 0 || !report.Kept {
 		t.Errorf("exit status %d, and the promises were kept: %t", status, report.Kept)
 	}
@@ -128,7 +128,7 @@ func TestSurge(t *testing.T) {
 
 // TestSurgeWithChaos is a crowd in a room where much goes wrong.
 func TestSurgeWithChaos(t *testing.T) {
-	status, printed, report := sent(t.Context(), t, "-visitors", "5000", "-over", "10s", "-rate", "6000", "-for", "20s", "-chaos", "-seed", "2")
+	status, printed, report := sent(t.Context(), t, "-visitors", "5000", "-over", "10s", "-rate", "6000", "-for", "16s", "-chaos", "-seed", "2")
 	if status != 0 || !report.Kept {
 		t.Errorf("exit status %d, and the promises were kept: %t", status, report.Kept)
 	}
