@@ -59,7 +59,7 @@ func parseSurge(args []string, help io.Writer) (*surgeOptions, error) {
 	flags.IntVar(&r.Shards, "shards", 0, "`number` of the sale's counters, 1 to 128; 0: as planned for the crowd")
 	flags.IntVar(&r.ShopCapacity, "shop-capacity", 0, "`orders` a minute beyond which the shop slows down and fails; 0: none, or the rate with -compare")
 	flags.BoolVar(&r.Limits.On, "limits", true, "refuse and delay calls as the services of AWS do")
-	sdk := flags.Bool("sdk", false, "call the table through the AWS SDK, as functions do in Lambda, which costs a third of the machine")
+	sdk := flags.Bool("sdk", false, "call the table through the AWS SDK, as functions do in Lambda, which takes more of the machine than all the rest")
 	r.Limits.register(flags)
 	r.Chaos.register(flags)
 	for _, planned := range []string{"warm-writes", "environments", "api-rate"} {

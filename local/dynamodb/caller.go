@@ -12,8 +12,8 @@ import (
 )
 
 // Caller calls items as the SDK's client does, with the SDK's own retries and none of its other work:
-// nothing is encoded, signed or sent. It takes a third of the processor time, which is what a crowd of
-// hundreds of thousands on one machine has no room for. It is safe for concurrent use.
+// nothing is encoded, signed or sent. It takes a fraction of the client's processor time, for which a
+// crowd of hundreds of thousands leaves no room on one machine. It is safe for concurrent use.
 type Caller struct {
 	items   API
 	retryer aws.Retryer
