@@ -19,13 +19,13 @@ PLAIN := CGO_ENABLED=0 go
 FOLDERS := cdk docs lambdas local shared static
 TESTED := $(patsubst %,./%/...,$(filter-out cdk,$(FOLDERS)))
 
-# Whole sales under a crowd, in the time that they take; and a sum of many sales, by one goroutine.
-SURGES := ^TestSurge(WithChaos)?$$
-SUMS := ^TestShopGetsItsRate$$
+# Whole sales under a crowd, in the time that they take: they have to keep the set rate, for which the
+# race detector leaves no time, and nothing may run beside them.
+SURGES := ^TestSurge(WithChaos|IsInterrupted)?$$
 
 JS_TESTS := $(wildcard static/test/*.test.mjs cdk/test/*.test.mjs)
 
-.PHONY: test check test-go test-cdk test-js synth build run deploy clean
+.PHONY: test check test-go test-surge test-cdk test-js synth build run deploy clean
 
 # BROWSER_TESTS=required makes a missing Chromium a failure, and CACHE_TESTS=required a missing nginx.
 # DYNAMODB_ENDPOINT=<address> runs the store's tests against that engine too.
@@ -37,8 +37,7 @@ check:
 	$(PLAIN) vet -trimpath $(TESTED)
 
 # A thousand simulated sales take the race detector minutes, and a hundred show it as much; what one
-# goroutine does, it has nothing to say about. Surges have to keep the set rate, for which the race detector
-# leaves no time, and nothing runs beside them. The doors of docs/connect-a-shop.md are run too, Node's
+# goroutine does, it has nothing to say about. The doors of docs/connect-a-shop.md are run too, Node's
 # with the library that it uses.
 test-go: node_modules
 	@test -n "$(RACE)" || echo "No C compiler: the tests run without the race detector."
@@ -49,11 +48,13 @@ test-go: node_modules
 	@command -v nginx >/dev/null || test -x /usr/sbin/nginx || test -n "$(NGINX_PROGRAM)" || \
 		echo "No nginx: the tests of a cache in front of the room are left out. Install it (on Debian: apt-get install nginx) or name its program in NGINX_PROGRAM."
 	@test -n "$(DYNAMODB_ENDPOINT)" || echo "No DYNAMODB_ENDPOINT: the store is tested against the engines in the process alone."
-	$(PLAIN) test -trimpath ./local/simulation ./local/virtual
-	$(PLAIN) test -trimpath ./shared/room -run '$(SUMS)'
-	$(PLAIN) test -trimpath ./local -run '$(SURGES)'
+	@echo "Small surges take a minute of their own: make test-surge."
+	$(PLAIN) test -trimpath ./local/simulation ./local/virtual ./shared/room
 	$(if $(RACE),go test $(RACE) ./local/simulation -run TestSales -seeds 100)
-	go test $(RACE) -skip '$(SURGES)|$(SUMS)' $$(go list $(TESTED) | grep -v -e /local/simulation -e /local/virtual)
+	go test $(RACE) -skip '$(SURGES)|^TestShopGetsItsRate$$' $$(go list $(TESTED) | grep -v -e /local/simulation -e /local/virtual)
+
+test-surge:
+	$(PLAIN) test -trimpath ./local -count=1 -run '$(SURGES)'
 
 # Apart and without the race detector: it would compile the CDK's packages, which take a minute, a
 # second time, and a stack is put together by one goroutine.

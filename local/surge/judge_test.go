@@ -274,19 +274,7 @@ func TestJudgeTellsWhatIsBroken(t *testing.T) {
 		}, []string{NobodyLost}},
 		{"a cohort that overtakes", func(log *Log) { find(log, func(v Visitor) bool { return v.Cohort == 3 }).Behind = 4 },
 			[]string{CohortOrder}},
-		{"a pool that is sealed late", func(log *Log) {
-			for i := range log.Statuses {
-				if s := &log.Statuses[i]; s.At < goodOnSale+20*time.Second {
-					s.Sealed, s.Line, s.Admitted = 0, 0, 0
-				}
-			}
-			for i := range log.Visitors {
-				if v := &log.Visitors[i]; admitted(*v) {
-					v.Called, v.Admitted, v.Issued = v.Called+20*time.Second, v.Admitted+20*time.Second, v.Issued+20
-				}
-			}
-			end(log, 25*time.Second)
-		}, []string{CohortOrder, NoGaps}},
+		{"a pool that is sealed late", sealedLate, []string{CohortOrder, NoGaps}},
 		{"early and not in the pool", func(log *Log) {
 			find(log, func(v Visitor) bool { return v.Cohort == 1 }).Joined = goodOnSale - time.Millisecond
 		}, []string{CohortOrder}},
@@ -449,6 +437,11 @@ func TestLimits(t *testing.T) {
 	if a, b := strict.Promise(NoGaps).Limit, killed.Promise(NoGaps).Limit; a != 6 || b != 9 {
 		t.Errorf("the longest gap is %v s, and %v s where 9 were allowed", a, b)
 	}
+	late := goodLog()
+	sealedLate(late)
+	if Judge(late).Promise(CohortOrder).Held || !(Limits{Takeovers: 4}).Judge(late).Promise(CohortOrder).Held {
+		t.Error("a pool that is sealed late is the leaders' fault only if they were killed")
+	}
 	if p := (Limits{Takeovers: 40}).Judge(log).Promise(RateReached); p.Judged || !p.Held || !strings.Contains(p.Why, "40 leaders") {
 		t.Errorf("where leaders never live for long: %+v", p)
 	}
@@ -521,6 +514,21 @@ func last(log *Log) *Visitor {
 		}
 	}
 	return v
+}
+
+// sealedLate leaves the pool open for twenty seconds after the on-sale.
+func sealedLate(log *Log) {
+	for i := range log.Statuses {
+		if s := &log.Statuses[i]; s.At < goodOnSale+20*time.Second {
+			s.Sealed, s.Line, s.Admitted = 0, 0, 0
+		}
+	}
+	for i := range log.Visitors {
+		if v := &log.Visitors[i]; admitted(*v) {
+			v.Called, v.Admitted, v.Issued = v.Called+20*time.Second, v.Admitted+20*time.Second, v.Issued+20
+		}
+	}
+	end(log, 25*time.Second)
 }
 
 // end lets the surge go on for a while in which nothing happens.
