@@ -373,7 +373,7 @@ func (b *bench) cohortOrder() Promise {
 			p.fail("visitor %d is in cohort %d, and joined when %d cohorts were sealed", i, v.Cohort, v.Behind)
 		case v.Joined < b.log.OnSale && v.Cohort != 0:
 			p.fail("visitor %d joined %v before the on-sale, and is in cohort %d", i, b.log.OnSale-v.Joined, v.Cohort)
-		case b.counted(v.Cohort)-max(v.Joined, b.log.OnSale) > sealing:
+		case b.counted(v.Cohort)-max(v.Joined, b.log.OnSale) > b.sealedWithin():
 			p.fail("visitor %d joined at %v, and cohort %d was open until %v", i, v.Joined, v.Cohort, b.counted(v.Cohort))
 		case v.Position != 0 && v.Cohort < int64(len(b.log.Seals)) && !within(b.log.Seals[v.Cohort], v.Position):
 			p.fail("visitor %d of cohort %d is at place %d, outside the cohort", i, v.Cohort, v.Position)

@@ -440,7 +440,7 @@ func TestLimits(t *testing.T) {
 	late := goodLog()
 	sealedLate(late)
 	if Judge(late).Promise(CohortOrder).Held || !(Limits{Takeovers: 4}).Judge(late).Promise(CohortOrder).Held {
-		t.Error("a pool that is sealed late is the leaders' fault only if they were killed")
+		t.Errorf("a pool that is sealed late is the leaders' fault only if they were killed: %+v", (Limits{Takeovers: 4}).Judge(late).Promise(CohortOrder))
 	}
 	if p := (Limits{Takeovers: 40}).Judge(log).Promise(RateReached); p.Judged || !p.Held || !strings.Contains(p.Why, "40 leaders") {
 		t.Errorf("where leaders never live for long: %+v", p)
