@@ -36,7 +36,7 @@ check:
 	go vet ./cdk/...
 	$(PLAIN) vet -trimpath $(TESTED)
 
-# A thousand simulated sales take the race detector minutes, and a hundred show it as much; what one
+# Hundreds of simulated sales take the race detector minutes, and a hundred show it as much; what one
 # goroutine does, it has nothing to say about. The doors of docs/connect-a-shop.md are run too, Node's
 # with the library that it uses.
 test-go: node_modules

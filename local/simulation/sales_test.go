@@ -16,7 +16,7 @@ import (
 
 var (
 	oneSeed = flag.Int64("seed", -1, "run the sale of this seed alone, with its log if -v is given")
-	seeds   = flag.Int64("seeds", 1000, "how many sales to run")
+	seeds   = flag.Int64("seeds", 500, "how many sales to run")
 )
 
 // How long the parts of a sale take, in true time.
