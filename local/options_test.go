@@ -53,22 +53,30 @@ func TestBadOptionsAreOneLine(t *testing.T) {
 		{"taken port of the stores", []string{"-listen", "127.0.0.1:0", "-aws-listen", taken.Addr().String()}, 1, "-aws-listen"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			var stdout, stderr bytes.Buffer
-			if status := run(t.Context(), test.args, &stdout, &stderr); status != test.status {
-				t.Errorf("exit status %d, want %d", status, test.status)
+			stdout, stderr := refused(t, test.args, test.status, "local: ", test.say)
+			if stdout != "" {
+				t.Errorf("stdout: %s", stdout)
 			}
-			line, rest, _ := strings.Cut(stderr.String(), "\n")
-			if !strings.HasPrefix(line, "local: ") || !strings.Contains(line, test.say) || rest != "" {
-				t.Errorf("stderr is not one line with %q:\n%s", test.say, stderr.String())
-			}
-			if stdout.Len() != 0 {
-				t.Errorf("stdout: %s", stdout.String())
-			}
-			if strings.Contains(stderr.String(), "hunter2") {
+			if strings.Contains(stderr, "hunter2") {
 				t.Error("the secret is repeated")
 			}
 		})
 	}
+}
+
+// refused runs the command, which has to end with status and one line on stderr that begins with prefix
+// and says say.
+func refused(t *testing.T, args []string, status int, prefix, say string) (stdout, stderr string) {
+	t.Helper()
+	var out, complaint bytes.Buffer
+	if got := run(t.Context(), args, &out, &complaint); got != status {
+		t.Errorf("exit status %d, want %d", got, status)
+	}
+	line, rest, _ := strings.Cut(complaint.String(), "\n")
+	if !strings.HasPrefix(line, prefix) || !strings.Contains(line, say) || rest != "" {
+		t.Errorf("stderr is not one line with %q:\n%s", say, complaint.String())
+	}
+	return out.String(), complaint.String()
 }
 
 func TestHelp(t *testing.T) {

@@ -68,16 +68,8 @@ func TestBadSurgesAreOneLine(t *testing.T) {
 		{"nobody listens", []string{"-url", nobody.URL, "-visitors", "3"}, 1, "refused"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			var stdout, stderr bytes.Buffer
 			folder := filepath.Join(t.TempDir(), "report")
-			args := append([]string{"surge", "-report", folder}, test.args...)
-			if status := run(t.Context(), args, &stdout, &stderr); status != test.status {
-				t.Errorf("exit status %d, want %d", status, test.status)
-			}
-			line, rest, _ := strings.Cut(stderr.String(), "\n")
-			if !strings.HasPrefix(line, "surge: ") || !strings.Contains(line, test.say) || rest != "" {
-				t.Errorf("stderr is not one line with %q:\n%s", test.say, stderr.String())
-			}
+			refused(t, append([]string{"surge", "-report", folder}, test.args...), test.status, "surge: ", test.say)
 			if _, err := os.Stat(folder); err == nil {
 				t.Error("there is a report of nothing")
 			}
