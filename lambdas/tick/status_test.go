@@ -77,11 +77,14 @@ func TestStatusSaysWhatChangesInItsStep(t *testing.T) {
 		s.until(3*time.Second + half)
 		s.promoter.set(event, "message/en", "Bring an umbrella.")
 		s.promoter.set(event, "stock", "few")
+		s.promoter.set(event, "theme", "winter-tour")
+		s.promoter.set(event, "claim-window", "5m")
 		s.until(8*time.Second + half)
 		puts := s.documents.under("status/")
 		last := puts[len(puts)-1]
 		status := decode[room.Status](t, last.body)
-		if last.at != 8*time.Second || status.Message["en"] != "Bring an umbrella." || status.Stock != room.Few {
+		if last.at != 8*time.Second || status.Message["en"] != "Bring an umbrella." || status.Stock != room.Few ||
+			status.Theme != "winter-tour" || status.ClaimWindow != 300 {
 			t.Errorf("at %v: %s", last.at, last.body)
 		}
 	})
@@ -294,7 +297,7 @@ func TestStatusIsSmallAndFlat(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, name := range []string{"event", "run", "version", "phase", "time", "prequeue", "onsale", "closes",
-			"sealed", "line", "admitted", "expired", "rate", "stock", "commit"} {
+			"sealed", "line", "admitted", "expired", "rate", "claim_window", "stock", "commit"} {
 			if _, ok := fields[name]; !ok {
 				t.Errorf("%s is missing", name)
 			}

@@ -49,6 +49,7 @@ type Settings struct {
 	Control      Control
 	Messages     map[string]string // by language tag; "default" for the one without a language
 	Stock        Stock
+	Theme        string        // name of the page's theme; empty for the page's own look
 	ClaimWindow  time.Duration // 1 min to 1 h
 	PassLifetime time.Duration // 1 min to 24 h
 	Shards       int           // 1 to 128

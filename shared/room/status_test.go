@@ -19,20 +19,21 @@ func statusState() State {
 
 func TestStatusDocument(t *testing.T) {
 	pacing := Pacing{Show: tallied(600, 61, 10)}
-	settings := Settings{Messages: map[string]string{"en": "Two left", "default": "<&>"}, Stock: Few}
+	settings := Settings{Messages: map[string]string{"en": "Two left", "default": "<&>"}, Stock: Few,
+		Theme: "winter-tour", ClaimWindow: 90 * time.Second}
 	got, err := json.Marshal(NewStatus(statusState(), pacing, settings, [32]byte{0xab}))
 	want := `{"event":"demo","run":"` + runID + `","version":123,"phase":"open","time":"2026-11-21T10:00:05Z",` +
 		`"prequeue":"2026-11-21T11:30:00Z","onsale":"2026-11-21T12:00:00Z","closes":"2026-11-22T12:00:00Z",` +
-		`"sealed":17,"line":30000,"admitted":5000,"expired":1200,"rate":600,` +
-		`"message":{"default":"\u003c\u0026\u003e","en":"Two left"},"stock":"few","commit":"` + strings.Repeat("c0", 32) + `"}`
+		`"sealed":17,"line":30000,"admitted":5000,"expired":1200,"rate":600,"claim_window":90,` +
+		`"message":{"default":"\u003c\u0026\u003e","en":"Two left"},"stock":"few","theme":"winter-tour","commit":"` + strings.Repeat("c0", 32) + `"}`
 	if err != nil || string(got) != want {
 		t.Errorf("got  %s, %v\nwant %s", got, err, want)
 	}
 }
 
-func TestStatusWithoutMessage(t *testing.T) {
+func TestStatusWithoutMessageAndTheme(t *testing.T) {
 	got, err := json.Marshal(NewStatus(statusState(), Pacing{}, Settings{Stock: Plenty}, [32]byte{}))
-	if err != nil || strings.Contains(string(got), "message") || !strings.Contains(string(got), `"rate":0,`) {
+	if err != nil || strings.Contains(string(got), "message") || strings.Contains(string(got), "theme") || !strings.Contains(string(got), `"rate":0,`) {
 		t.Errorf("got %s, %v", got, err)
 	}
 }

@@ -46,6 +46,7 @@ var parameters = []parameter{
 	{Target, true, setTarget},
 	{"state", false, setState},
 	{"stock", false, setStock},
+	{"theme", false, setTheme},
 	{"claim-window", false, setClaimWindow},
 	{"pass-lifetime", false, setPassLifetime},
 	{shards, false, setShards},
@@ -194,6 +195,19 @@ func setState(s *room.Settings, text string) error {
 
 func setStock(s *room.Settings, text string) error {
 	return choose(&s.Stock, text, room.Plenty, room.Few, room.None)
+}
+
+// themeName is also part of an address, so it holds nothing that an address would have to escape.
+var themeName = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+
+// setTheme checks the name alone. A theme that is missing from the page's files, or does not hold
+// what a theme holds, leaves the page as it is.
+func setTheme(s *room.Settings, text string) error {
+	if !themeName.MatchString(text) {
+		return fmt.Errorf("%s is not the name of a theme: use 1 to 64 of a-z, 0-9 and hyphens, as in \"winter-tour\", or delete it", quote(text))
+	}
+	s.Theme = text
+	return nil
 }
 
 func setPassAlg(s *room.Settings, text string) error {

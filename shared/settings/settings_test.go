@@ -26,6 +26,7 @@ func sale() map[string]string {
 		"message":       "Two tickets each.",
 		"message/da":    "To billetter til hver.",
 		"stock":         "few",
+		"theme":         "winter-tour",
 		"claim-window":  "5m",
 		"pass-lifetime": "45m",
 		"shards":        "64",
@@ -64,6 +65,7 @@ func TestParseComplete(t *testing.T) {
 		Control:      room.ForcePaused,
 		Messages:     map[string]string{"default": "Two tickets each.", "da": "To billetter til hver."},
 		Stock:        room.Few,
+		Theme:        "winter-tour",
 		ClaimWindow:  5 * time.Minute,
 		PassLifetime: 45 * time.Minute,
 		Shards:       64,
@@ -126,6 +128,8 @@ func TestParseGoodValues(t *testing.T) {
 		{"message/pt-BR", "Olá", func(s room.Settings) any { return s.Messages["pt-br"] }, "Olá"},
 		{"message/de-CH-1996", "<b>", func(s room.Settings) any { return s.Messages["de-ch-1996"] }, "<b>"},
 		{"stock", "none", func(s room.Settings) any { return s.Stock }, room.None},
+		{"theme", "7", func(s room.Settings) any { return s.Theme }, "7"},
+		{"theme", strings.Repeat("-", 64), func(s room.Settings) any { return s.Theme }, strings.Repeat("-", 64)},
 		{"claim-window", "1m", func(s room.Settings) any { return s.ClaimWindow }, time.Minute},
 		{"claim-window", "1h0m0s", func(s room.Settings) any { return s.ClaimWindow }, time.Hour},
 		{"pass-lifetime", "60s", func(s room.Settings) any { return s.PassLifetime }, time.Minute},
@@ -254,6 +258,16 @@ var badValues = map[string]map[string]string{
 		"":    `is none of ["plenty" "few" "none"]`,
 		"FEW": "is none of",
 		"12":  "is none of",
+	},
+	"theme": {
+		"":                           "is not the name of a theme: use 1 to 64 of a-z, 0-9 and hyphens",
+		"Winter":                     "is not the name of a theme",
+		"winter.json":                "is not the name of a theme",
+		"../winter":                  "is not the name of a theme",
+		"winter\n":                   "is not the name of a theme",
+		"https://shop.example/theme": "(an address, not shown)",
+		"vinterå":                    "is not the name of a theme",
+		strings.Repeat("a", 65):      "is not the name of a theme",
 	},
 	"claim-window": {
 		"":         "1m to 1h",
@@ -520,7 +534,8 @@ func inRange(t *testing.T, s room.Settings) {
 	ok := !s.PreQueue.After(s.OnSale) && s.Closes.After(s.OnSale) &&
 		s.Rate >= 1 && s.Rate <= 60000 && hasOrigin(s.Target) &&
 		s.ClaimWindow >= time.Minute && s.ClaimWindow <= time.Hour && s.PassLifetime >= time.Minute &&
-		s.Shards >= 1 && s.Shards <= 128 && len(s.Messages) <= MaxLanguages+1
+		s.Shards >= 1 && s.Shards <= 128 && len(s.Messages) <= MaxLanguages+1 &&
+		(s.Theme == "" || themeName.MatchString(s.Theme))
 	if !ok {
 		t.Fatalf("out of range: %+v", s)
 	}
