@@ -53,6 +53,7 @@ type Admitter struct {
 type Admission struct {
 	Pass     string
 	Redirect string
+	Again    bool // an earlier call, which may have been of another device, issued the pass
 }
 
 // Admit lets the holder of a ticket in. Waiting is not nil, and nothing else, when the turn has
@@ -74,62 +75,69 @@ func (a *Admitter) Admit(ctx context.Context, event, text string) (admission Adm
 	if err != nil {
 		return Admission{}, nil, err
 	}
-	granted, err := a.grant(ctx, t)
+	granted, again, err := a.grant(ctx, t)
 	if err != nil {
 		return Admission{}, nil, fmt.Errorf("visitor %s: %w", t.Ticket.Visitor, err)
 	}
 	admission, err = a.sign(ctx, door, t, granted)
+	admission.Again = again
 	return admission, nil, err
 }
 
-// grant returns the visitor's pass, which is issued and counted only once.
-func (a *Admitter) grant(ctx context.Context, t turn.Turn) (room.Pass, error) {
+// grant returns the visitor's pass, which is issued and counted only once, and whether it was an
+// earlier call that issued it.
+func (a *Admitter) grant(ctx context.Context, t turn.Turn) (granted room.Pass, again bool, err error) {
 	run, id, now := t.State.Run, t.Ticket.Visitor, a.Now()
 	v, err := a.Store.Visitor(ctx, run, id)
 	if errors.Is(err, store.ErrNotFound) {
-		return room.Pass{}, httpapi.BadTicket
+		return room.Pass{}, false, httpapi.BadTicket
 	}
 	if err != nil {
-		return room.Pass{}, fmt.Errorf("read the visitor: %w", err)
+		return room.Pass{}, false, fmt.Errorf("read the visitor: %w", err)
 	}
 	if v.Pass != nil {
-		return inForce(*v.Pass, now)
+		granted, err = inForce(*v.Pass, now)
+		return granted, true, err
 	}
 	// A ticket names one place for good. One that names another than its visitor has was never
 	// handed out by a join that ended well.
 	if v.Cohort != t.Ticket.Cohort || v.Shard != t.Ticket.Shard || v.Seq != t.Ticket.Seq {
-		return room.Pass{}, httpapi.BadTicket
+		return room.Pass{}, false, httpapi.BadTicket
 	}
 	if err := t.State.Claimable(); err != nil {
-		return room.Pass{}, err
+		return room.Pass{}, false, err
 	}
 	if t.Position <= t.State.Expired {
-		return room.Pass{}, httpapi.TurnExpired
+		return room.Pass{}, false, httpapi.TurnExpired
 	}
 	already, err := a.enter(ctx, t.State, id, now)
 	if err != nil {
-		return room.Pass{}, err
+		return room.Pass{}, false, err
 	}
 	if already != nil {
-		return inForce(*already, now)
+		granted, err = inForce(*already, now)
+		return granted, true, err
 	}
 	jti, err := pass.NewID(a.Random)
 	if err != nil {
-		return room.Pass{}, err
+		return room.Pass{}, false, err
 	}
 	issued := now.UTC().Truncate(time.Second)
 	// If this write is lost, the slot stays taken and the visitor is counted again another time: a
 	// slot is never given back, so the shop never gets more than its rate.
-	granted, err := a.Store.Admit(ctx, run, id, room.Pass{ID: jti, Issued: issued, Expiry: issued.Add(t.State.PassLifetime)})
+	granted, err = a.Store.Admit(ctx, run, id, room.Pass{ID: jti, Issued: issued, Expiry: issued.Add(t.State.PassLifetime)})
 	if err != nil {
-		return room.Pass{}, fmt.Errorf("store the admission: %w", err)
+		return room.Pass{}, false, fmt.Errorf("store the admission: %w", err)
 	}
-	// Counted with the pass that is this call's own: not when another call was first, and not when the
-	// answer was lost, since whoever asks again is given a pass that was issued already.
-	if granted.ID == jti {
+	// Counted with the pass that is this call's own, also when a retry of the write met it: not when
+	// another call was first, and not when the answer was lost, since whoever asks again is given a
+	// pass that was issued already.
+	again = granted.ID != jti
+	if !again {
 		a.Metrics.Event(run.Event, metrics.Values{names.MetricAdmissions: 1})
 	}
-	return inForce(granted, now)
+	granted, err = inForce(granted, now)
+	return granted, again, err
 }
 
 // enter takes a slot of the window of now for the visitor, who is marked with the window first:

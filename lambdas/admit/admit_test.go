@@ -69,12 +69,14 @@ func TestRecordedRequest(t *testing.T) {
 	if id, _ := said["jti"].(string); len(id) != 32 {
 		t.Errorf("jti %v", said["jti"])
 	}
-	wantSame(t, got.Redirect, "https://shop.example/checkout?"+names.PassParameter+"="+got.Pass)
+	if want := (admit.Admitted{Pass: got.Pass, Redirect: "https://shop.example/checkout?" + names.PassParameter + "=" + got.Pass}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
 
 	inBase64 := changed(s.event, func(r *httpapi.Request) {
 		r.Body, r.IsBase64Encoded = base64.StdEncoding.EncodeToString([]byte(r.Body)), true
 	})
-	wantSame(t, admitted(t, s.ask(t, inBase64)), got)
+	wantSame(t, again(t, s.ask(t, inBase64)), got)
 	wantSame(t, s.taken(t, 600), 1)
 	wantSame(t, s.log.String(), "")
 }
@@ -204,7 +206,7 @@ func TestEndOfTheLine(t *testing.T) {
 			s.set(t, test.change)
 			s.faults.writes()
 			wantProblem(t, s.claim(t, s.tickets[2]), 410, test.code)
-			wantSame(t, admitted(t, s.claim(t, s.tickets[1])), before)
+			wantSame(t, again(t, s.claim(t, s.tickets[1])), before)
 			wantSame(t, s.faults.writes(), 0)
 			wantSame(t, s.visitor(t, 2).Mark, time.Time{})
 		})
@@ -241,14 +243,17 @@ func TestSamePassAgain(t *testing.T) {
 		t.Run(alg, func(t *testing.T) {
 			s := newSale(t, 8)
 			s.set(t, func(st *room.State) { st.PassAlg = alg })
-			first := s.claim(t, s.tickets[1])
-			said := claims(t, admitted(t, first).Pass, jose.SignatureAlgorithm(alg))
+			r := s.claim(t, s.tickets[1])
+			first := admitted(t, r)
+			if strings.Contains(r.Body, "again") {
+				t.Errorf("the first answer is %s", r.Body)
+			}
+			said := claims(t, first.Pass, jose.SignatureAlgorithm(alg))
 			s.faults.writes()
 			// Another environment, a moment before the pass expires.
 			s.wait(30*time.Minute - time.Millisecond)
 			s.set(t, func(*room.State) {})
-			again := s.claim(t, s.tickets[1])
-			wantSame(t, again.Body, first.Body)
+			wantSame(t, again(t, s.claim(t, s.tickets[1])), first)
 			wantSame(t, s.faults.writes(), 0)
 
 			s.wait(time.Millisecond)
@@ -274,19 +279,24 @@ func TestReplayedAtOnce(t *testing.T) {
 		}
 		close(start)
 		all.Wait()
-		passes := map[admit.Admitted]bool{}
+		passes, issued := map[string]bool{}, 0
 		for _, r := range answers {
 			checkAnswer(t, r)
 			if r.StatusCode == 200 {
-				passes[admitted(t, r)] = true
+				a := admitted(t, r)
+				passes[a.Pass] = true
+				if !a.Again {
+					issued++
+				}
 				continue
 			}
 			wantProblem(t, r, 429, "over-cap")
 		}
 		wantSame(t, len(passes), 1)
+		wantSame(t, issued, 1)
 		wantSame(t, s.taken(t, 600), 1)
 		for pass := range passes {
-			wantSame(t, admitted(t, s.claim(t, s.tickets[1])), pass)
+			wantSame(t, again(t, s.claim(t, s.tickets[1])).Pass, pass)
 		}
 	}
 }
@@ -311,8 +321,8 @@ func TestAdmittedMeanwhile(t *testing.T) {
 		s.admitter.Store = s.faults
 		first = admitted(t, s.claim(t, s.tickets[1]))
 	}}
-	second := admitted(t, s.claim(t, s.tickets[1]))
-	wantSame(t, second, first)
+	wantSame(t, again(t, s.claim(t, s.tickets[1])), first)
+	wantSame(t, first.Again, false)
 	wantSame(t, s.taken(t, 600), 1)
 }
 
@@ -442,11 +452,33 @@ func TestAdmissionThatWasStoredUnheard(t *testing.T) {
 	wantProblem(t, s.claim(t, s.tickets[1]), 503, "internal")
 	s.faults.lose = nil
 	kept := s.visitor(t, 1).Pass
-	said := claims(t, admitted(t, s.claim(t, s.tickets[1])).Pass, jose.HS256)
+	said := claims(t, again(t, s.claim(t, s.tickets[1])).Pass, jose.HS256)
 	if kept == nil || said["jti"] != kept.ID {
 		t.Errorf("pass %v, stored was %+v", said["jti"], kept)
 	}
 	wantSame(t, s.taken(t, 600), 1)
+}
+
+// repeated is a store whose client repeats an admission that was stored and not answered, as the
+// SDK does.
+type repeated struct{ *faults }
+
+func (r repeated) Admit(ctx context.Context, run room.Run, id string, p room.Pass) (room.Pass, error) {
+	if _, err := r.faults.Admit(ctx, run, id, p); err != nil {
+		return room.Pass{}, err
+	}
+	return r.faults.Admit(ctx, run, id, p)
+}
+
+// A write that meets its own earlier attempt is this call's admission, not another's.
+func TestAdmissionThatWasRepeatedIsOwn(t *testing.T) {
+	s := newSale(t, 8)
+	s.admitter.Store = repeated{s.faults}
+	first := admitted(t, s.claim(t, s.tickets[1]))
+	wantSame(t, first.Again, false)
+	s.wantCounts(t, admission()...)
+	wantSame(t, again(t, s.claim(t, s.tickets[1])), first)
+	s.wantCounts(t)
 }
 
 // Whatever became of the mark or of the slot, the visitor gets in later and no window takes more
@@ -521,11 +553,11 @@ func TestThrottledSignatureKeepsTheTurn(t *testing.T) {
 
 	key.err = nil
 	s.faults.writes()
-	got := admitted(t, s.claim(t, s.tickets[1]))
+	got := again(t, s.claim(t, s.tickets[1]))
 	if said := claims(t, got.Pass, jose.RS256); kept == nil || said["jti"] != kept.ID || said["exp"] != float64(kept.Expiry.Unix()) {
 		t.Errorf("pass %v, stored was %+v", said, kept)
 	}
-	wantSame(t, admitted(t, s.claim(t, s.tickets[1])), got)
+	wantSame(t, again(t, s.claim(t, s.tickets[1])), got)
 	wantSame(t, s.faults.writes(), 0)
 	wantSame(t, s.taken(t, 600), 1)
 }

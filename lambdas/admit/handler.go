@@ -24,6 +24,7 @@ const (
 type Admitted struct {
 	Pass     string `json:"pass"`
 	Redirect string `json:"redirect"`
+	Again    bool   `json:"again,omitempty"` // an earlier call issued the pass
 }
 
 // Waiting is the answer before the turn. Position is absent while the cohort is not sealed.

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"waitingroom/lambdas/admit"
 	"waitingroom/shared/metrics/metricstest"
 	"waitingroom/shared/names"
 	"waitingroom/shared/pass"
@@ -89,11 +90,13 @@ func TestTwoSlotsAreOneAdmission(t *testing.T) {
 	s := newSale(t, 8)
 	slow := &slowAdmit{faults: s.faults}
 	s.admitter.Store = slow
+	var first admit.Admitted
 	slow.between = []func(){func() {
 		s.wait(time.Second)
-		admitted(t, s.claim(t, s.tickets[1]))
+		first = admitted(t, s.claim(t, s.tickets[1]))
 	}}
-	admitted(t, s.claim(t, s.tickets[1]))
+	wantSame(t, again(t, s.claim(t, s.tickets[1])), first)
+	wantSame(t, first.Again, false)
 	wantSame(t, s.taken(t, 600), 2)
 	s.wantCounts(t, admission()...)
 }

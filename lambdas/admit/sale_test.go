@@ -236,6 +236,17 @@ func admitted(t testing.TB, r httpapi.Response) (a admit.Admitted) {
 	return read[admit.Admitted](t, r, 200)
 }
 
+// again is what a visitor is given who had the pass before, but for the member that says so.
+func again(t testing.TB, r httpapi.Response) admit.Admitted {
+	t.Helper()
+	a := admitted(t, r)
+	if !a.Again {
+		t.Errorf("it is not said that the pass was issued before: %s", r.Body)
+	}
+	a.Again = false
+	return a
+}
+
 func waiting(t testing.TB, r httpapi.Response) admit.Waiting {
 	t.Helper()
 	return read[admit.Waiting](t, r, 202)
