@@ -1,0 +1,102 @@
+// What every test of the page has: a room, a watch on what the browser complains of, and the page's words.
+import { readFileSync } from "node:fs";
+import { expect, test as base } from "@playwright/test";
+import { startRoom } from "./room.js";
+
+export { expect };
+
+const root = new URL("../../", import.meta.url);
+
+export const words = (tag) => JSON.parse(readFileSync(new URL(`assets/words/${tag}.json`, root), "utf8"));
+export const moreWords = (tag) => JSON.parse(readFileSync(new URL(`assets/words/more/${tag}.json`, root), "utf8"));
+
+// say puts values into a text as the page does.
+export const say = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+
+// Watch collects errors, warnings, exceptions and violations of the page's policy. allow takes patterns
+// of what a test brings about itself.
+class Watch {
+  complaints = [];
+  #allowed = [];
+
+  allow(...patterns) {
+    this.#allowed.push(...patterns);
+  }
+
+  // context is watched with all pages that it has and gets.
+  on(context) {
+    context.on("console", (message) => {
+      if (["error", "warning"].includes(message.type())) {
+        this.complaints.push(`${message.type()}: ${message.text()} ${message.location().url}`);
+      }
+    });
+    context.on("weberror", (error) => this.complaints.push(`exception: ${error.error()}`));
+    return context;
+  }
+
+  heard() {
+    return this.complaints.filter((text) => !this.#allowed.some((pattern) => pattern.test(text)));
+  }
+}
+
+export const test = base.extend({
+  // watch fails the test if the browser has complained.
+  watch: async ({}, use) => {
+    const watch = new Watch();
+    await use(watch);
+    expect(watch.heard(), "the browser complains").toEqual([]);
+  },
+
+  context: async ({ context, watch }, use) => use(watch.on(context)),
+
+  // openRoom starts a room that ends with the test.
+  openRoom: async ({}, use) => {
+    const rooms = [];
+    await use(async (options) => {
+      const room = await startRoom(options);
+      rooms.push(room);
+      await room.when(() => true);
+      return room;
+    });
+    await Promise.all(rooms.map((room) => room.stop()));
+  },
+
+  // house is a room for tests that give the page all documents themselves.
+  house: [async ({}, use) => {
+    const room = await startRoom({ onsale: "1h" });
+    await use(room);
+    await room.stop();
+  }, { scope: "worker" }],
+
+  // newContext opens another browser's worth of state, watched as well.
+  newContext: async ({ browser, watch }, use) => {
+    const contexts = [];
+    await use(async (options = {}) => {
+      const context = watch.on(await browser.newContext({ locale: "en-GB", ...options }));
+      contexts.push(context);
+      return context;
+    });
+    await Promise.all(contexts.map((context) => context.close()));
+  },
+});
+
+// reach waits until the page is in one of the states.
+export async function reach(page, ...states) {
+  await expect(page.locator("main")).toHaveAttribute("data-state", new RegExp(`^(${states.join("|")})$`));
+}
+
+// recordOf is what the page keeps of its visitor.
+export const recordOf = (page) =>
+  page.evaluate(() => JSON.parse(localStorage.getItem("waiting-room:demo") ?? "null"));
+
+// keeps checks that the page still has the same place.
+export async function keeps(page, before) {
+  const { run, secret, ticket, cohort, shard, seq } = before;
+  expect(await recordOf(page)).toMatchObject({ run, secret, ticket, cohort, shard, seq });
+}
+
+// inShop waits for the demo shop and gives the visitor that it let in.
+export async function inShop(page) {
+  await expect(page.locator("#pass-checked")).toBeVisible();
+  return page.locator("#visitor").textContent();
+}
