@@ -1,9 +1,7 @@
 // What the page makes of storage, of answers and of words.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { makeApi } from "../assets/api.js";
-import { makeRecord, makeSecret, storageKey } from "../assets/storage.js";
-import { countdown, describe, pickMessage, wait } from "../assets/words.js";
+import { makeApi, makeLock, makeRecord, makeSecret, storageKey } from "../assets/visit.js";
 
 class MemoryStorage {
   items = new Map();
@@ -126,45 +124,3 @@ test("addresses and bodies are those of the API", async () => {
     ["POST", "/v1/events/demo/admit", '{"ticket":"t"}'],
   ]);
 });
-
-const messages = { default: "d", en: "e", "pt-BR": "p", de: "g" };
-for (const [languages, want] of [
-  [["de-AT", "en"], "g"], [["pt-BR"], "p"], [["pt"], "p"], [["EN-gb"], "e"], [["fr", "de"], "g"], [["fr"], "d"], [[], "d"],
-]) {
-  test(`the message for ${languages}`, () => assert.equal(pickMessage(messages, languages)[1], want));
-}
-
-test("a message in any language is better than none, and none is none", () => {
-  assert.deepEqual(pickMessage({ de: "g" }, ["fr"]), ["de", "g"]);
-  for (const none of [undefined, null, {}, { en: "" }, { en: 7 }]) assert.equal(pickMessage(none, ["en"]), null);
-});
-
-test("a countdown counts down to zero and no further", () => {
-  const second = 1000;
-  const want = [[-5, "00:00:00"], [0, "00:00:00"], [0.2, "00:00:01"], [61, "00:01:01"], [3600, "01:00:00"],
-    [86400, "1 d 00:00:00"], [2 * 86400 + 3661, "2 d 01:01:01"]];
-  for (const [seconds, text] of want) assert.equal(countdown(seconds * second), text);
-});
-
-test("waits are put into words", () => {
-  const want = [[null, "not known yet"], [[0, 1], "less than a minute"], [[5, 10], "5 to 10 minutes"],
-    [[45, 60], "45 to 60 minutes"], [[60, 120], "1 to 2 hours"], [[480, Infinity], "more than 8 hours"]];
-  for (const [range, text] of want) assert.equal(wait(range), text);
-});
-
-test("what is announced changes with events and not with every poll", () => {
-  const view = { state: "waiting", position: 1234, ahead: 900, range: [5, 10], mine: {}, status: {} };
-  assert.equal(describe(view).announce, describe({ ...view, ahead: 880 }).announce);
-  assert.notEqual(describe(view).announce, describe({ ...view, range: [2, 5] }).announce);
-  assert.match(describe(view).announce, /1,234/);
-  assert.equal(describe(view).title, "900 ahead");
-});
-
-const every = ["loading", "unknown", "scheduled", "prequeue-joining", "waiting-sale", "joining", "placing", "waiting", "turn",
-  "admitted", "expired", "paused", "soldout", "closed", "offline", "busy"];
-for (const state of every) {
-  test(`there are words for ${state}`, () => {
-    const view = { state, position: 3, ahead: 1, range: null, mine: {}, status: { prequeue: 0 } };
-    for (const text of Object.values(describe(view))) assert.match(text, /^[A-Z0-9]/);
-  });
-}

@@ -1,10 +1,8 @@
 // Whole visits against a room in memory, on a clock that only the test moves.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { makeApi } from "../assets/api.js";
-import { placeOf } from "../assets/place.js";
-import { makeRecord, storageKey } from "../assets/storage.js";
-import { Visit } from "../assets/visit.js";
+import { placeOf } from "../assets/room.js";
+import { Visit, makeApi, makeRecord, storageKey } from "../assets/visit.js";
 
 const START = Date.UTC(2026, 10, 21, 9, 59, 0);
 const ONSALE = START + 60000;
@@ -94,14 +92,17 @@ class Storage {
 
 let secrets = 0;
 
-function open({ clock = new Clock(), room, storage = new Storage(), random = () => 0.5, openStorage = () => storage } = {}) {
+function open({
+  clock = new Clock(), room, storage = new Storage(), random = () => 0.5, openStorage = () => storage, history,
+  brought = null, hidden = false,
+} = {}) {
   room ??= new Room(clock);
-  const tab = { clock, room, storage, went: [], states: [], view: null };
+  const tab = { clock, room, storage, hidden, went: [], states: [], calls: 0, view: null };
   const id = {};
   tab.visit = new Visit({
     event: "demo",
     api: makeApi("demo", room.fetch),
-    record: makeRecord("demo", openStorage),
+    record: makeRecord("demo", openStorage, history),
     random,
     now: () => clock.time,
     later: (act, ms) => clock.timers.set(id, { act, at: clock.time + ms }),
@@ -109,6 +110,9 @@ function open({ clock = new Clock(), room, storage = new Storage(), random = () 
     lock: (act) => act(),
     secret: () => `secret-${String(++secrets).padStart(15, "0")}`,
     go: (address) => tab.went.push(address),
+    brought,
+    hidden: () => tab.hidden,
+    call: () => tab.calls++,
     show: (view) => {
       tab.view = view;
       if (tab.states.at(-1) !== view.state) tab.states.push(view.state);
@@ -141,7 +145,7 @@ test("from countdown to the shop", async () => {
   await clock.advance(20);
   room.set({ phase: "prequeue" });
   await clock.advance(15);
-  assert.equal(view(), "waiting-sale");
+  assert.equal(view(), "pool");
   assert.equal(room.count("join"), 1);
 
   await clock.advance(25);
@@ -165,7 +169,7 @@ test("from countdown to the shop", async () => {
   assert.deepEqual(went, ["https://shop.example/?waitingroom_pass=p"]);
   assert.equal(room.count("admit"), 1);
   assert.deepEqual(states, [
-    "loading", "scheduled", "prequeue-joining", "waiting-sale", "placing", "waiting", "turn", "admitted",
+    "loading", "scheduled", "arriving", "pool", "placing", "waiting", "turn", "admitted",
   ]);
 
   await clock.advance(600);
@@ -338,7 +342,7 @@ test("another run drops secret, ticket and version", async () => {
   tab.room.status.version = 0;
   Object.assign(tab.room.status, { run: "r2", phase: "prequeue", sealed: 0, onsale: new Date(ONSALE + 3600000).toISOString() });
   await tab.clock.advance(60);
-  assert.equal(tab.view.state, "waiting-sale");
+  assert.equal(tab.view.state, "pool");
   assert.equal(tab.mine().run, "r2");
   assert.notEqual(tab.mine().secret, secret);
 });
@@ -437,10 +441,10 @@ test("closed doors are no trouble: the status says what there is to say", async 
   tab.room.broken.join = () => tab.room.problem(403, "not-open-yet");
   await tab.visit.step();
   await tab.clock.advance(15);
-  assert.equal(tab.view.state, "prequeue-joining");
+  assert.equal(tab.view.state, "arriving");
   tab.room.broken = {};
   await tab.clock.advance(16);
-  assert.equal(tab.view.state, "waiting-sale");
+  assert.equal(tab.view.state, "pool");
 });
 
 test("a seal that is late or another's gives no place, and a right one does", async () => {

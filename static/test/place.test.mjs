@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { placeOf } from "../assets/place.js";
+import { placeOf } from "../assets/room.js";
 
 const seal = (changes = {}) => ({
   event: "demo", run: "r1", cohort: 2, base: 100, counts: [3, 0, 2], size: 5, seed: "ab".repeat(32), ...changes,
@@ -42,5 +42,5 @@ const wrong = {
   "half a sequence number": [ticket({ seq: 1.5 }), seal()],
 };
 for (const [name, [mine, theirs]] of Object.entries(wrong)) {
-  test(`no place from ${name}`, () => assert.rejects(placeOf(mine, theirs, "demo", "r1"), /^Error: seal: /));
+  test(`no place from ${name}`, () => assert.rejects(placeOf(mine, theirs, "demo", "r1"), /^RangeError: seal: /));
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { shuffledIndex } from "../assets/place.js";
+import { shuffledIndex } from "../assets/room.js";
 
 const file = new URL("../../shared/shuffle/testdata/swap-or-not.csv", import.meta.url);
 const bytes = (hex) => Uint8Array.from(Buffer.from(hex, "hex"));

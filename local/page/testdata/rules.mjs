@@ -3,8 +3,7 @@
 import { readFileSync } from "node:fs";
 
 import * as room from "../../../static/assets/room.js";
-import { makeApi } from "../../../static/assets/api.js";
-import { Visit } from "../../../static/assets/visit.js";
+import { Visit, makeApi } from "../../../static/assets/visit.js";
 
 const wait = (ms) => ms ?? Infinity;
 
@@ -71,6 +70,9 @@ async function next(c) {
     secret: () => "s".repeat(22),
     go: () => {},
     show: () => {},
+    brought: null,
+    hidden: () => false,
+    call: () => {},
   });
   for (; now < c.statuses.length; now++) await visit.wake();
   return delay;
