@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
 	"strings"
+	"time"
 
 	"waitingroom/local/dynamodb"
 	"waitingroom/local/functions"
@@ -22,14 +26,14 @@ const maxBody = 10 << 20
 func newSite(api, documents, checkout http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(names.StatusPrefix, documents)
-	mux.Handle(names.SealsPrefix, documents)
+	mux.Handle(names.SealsPrefix, compressed(documents))
 	mux.Handle(names.JWKSPath, documents)
 	mux.Handle(names.OIDCPath, documents)
-	mux.Handle(names.AssetsPrefix, asset(http.FileServerFS(static.Files)))
+	mux.Handle(names.AssetsPrefix, compressed(http.HandlerFunc(asset)))
 	mux.Handle(shop.Path, checkout)
 	mux.Handle(shop.Path+"/", checkout)
 	mux.Handle("/v1/", api)
-	mux.HandleFunc("/", page)
+	mux.Handle("/", compressed(http.HandlerFunc(page)))
 	for _, folder := range []string{names.StatusPrefix, names.SealsPrefix, names.AssetsPrefix, "/v1/"} {
 		mux.HandleFunc(strings.TrimSuffix(folder, "/"), notFound) // or the mux would add the slash
 	}
@@ -56,28 +60,25 @@ func page(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/"+event, http.StatusMovedPermanently)
 		return
 	}
-	setHeaders(w.Header(), names.PageHeaders())
-	w.Header().Set("Cache-Control", names.PageCacheControl)
-	document, err := fs.ReadFile(static.Files, "index.html")
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Write(document)
+	file(w, r, "index.html", names.PageCacheControl)
 }
 
-func asset(files http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		info, err := fs.Stat(static.Files, strings.TrimPrefix(r.URL.Path, "/"))
-		if err != nil || info.IsDir() { // the CDN lists no folders
-			notFound(w, r)
-			return
-		}
-		setHeaders(w.Header(), names.PageHeaders())
-		w.Header().Set("Cache-Control", names.AssetCacheControl)
-		files.ServeHTTP(w, r)
-	})
+func asset(w http.ResponseWriter, r *http.Request) {
+	file(w, r, strings.TrimPrefix(r.URL.Path, "/"), names.AssetCacheControl)
+}
+
+// file sends a file of the page with the headers of production. A folder is not found, as it is in
+// the bucket.
+func file(w http.ResponseWriter, r *http.Request, name, cacheControl string) {
+	body, err := fs.ReadFile(static.Files, name)
+	if err != nil {
+		notFound(w, r)
+		return
+	}
+	setHeaders(w.Header(), names.PageHeaders())
+	w.Header().Set("Cache-Control", cacheControl)
+	w.Header().Set("ETag", fmt.Sprintf(`"%x"`, sha256.Sum256(body)))
+	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(body))
 }
 
 func setHeaders(h http.Header, values map[string]string) {
