@@ -147,7 +147,8 @@ export function makeBell(env) {
   async function notify() {
     if (allowed() !== "granted" || (!document.hidden && document.hasFocus())) return;
     const { event, language, say } = context;
-    const options = { body: event, data: event, tag: key, lang: language, requireInteraction: true, vibrate: PULSE };
+    const body = document.querySelector("#shop")?.textContent || event;
+    const options = { body, data: event, tag: key, lang: language, requireInteraction: true, vibrate: PULSE };
     if (worker?.active) return worker.showNotification(say("turn"), options);
     notice = new env.Notification(say("turn"), options);
     notice.onclick = () => env.focus();

@@ -100,8 +100,8 @@ export function open(panel, { event, visit, say, announce, onView }) {
   }
 
   panel.closest("details").addEventListener("toggle", ({ target }) => target.open && panel.isConnected && retry?.());
-  onView(({ mine }) => {
-    const secret = mine.ticket ? mine.secret : null;
+  onView(({ mine, state }) => {
+    const secret = mine.ticket && state !== "expired" ? mine.secret : null;
     if (secret === held) return;
     held = secret; // before link(), which may show again
     const link = secret && visit.link();

@@ -182,6 +182,16 @@ test("somebody who is looking hears it once and sees no notification", async () 
   assert.deepEqual(shown, []);
 });
 
+test("the notification says whose turn it is, by the shop's name where there is one", async () => {
+  const { env, bell, shown, hide, press } = await opened();
+  env.document.querySelector = (selector) => selector === "#shop" && { textContent: "Hall" };
+  await press();
+  await hide(true);
+  bell.call();
+  await settle();
+  assert.equal(shown[0].options.body, "Hall");
+});
+
 test("without a worker that is ready, the page shows the notification itself", async () => {
   for (const unready of [{ without: ["serviceWorker"] }, {}]) {
     const { bell, did, worker, hide, press } = await opened(unready);

@@ -81,8 +81,12 @@ test("without a ticket there is nothing to carry, until there is one", async () 
   context.show({ mine: { ticket: "t", secret: SECRET } });
   await settle();
   assert.equal(panel.one("input").value, `https://wait.example/demo${LINK}`);
-  context.show({ mine: {} });
-  assert.equal(panel.textContent, "carry.none");
+  for (const gone of [{ mine: {} }, { state: "expired" }]) {
+    context.show({ mine: { ticket: "t", secret: SECRET }, state: "waiting" });
+    panel.one("input");
+    context.show(gone);
+    assert.equal(panel.textContent, "carry.none");
+  }
 });
 
 test("the link and its code are shown, once for each place", async () => {

@@ -76,6 +76,7 @@ class Element {
 export function makeDocument() {
   const document = new Element("document");
   document.createElement = (name) => new Element(name, document);
+  document.querySelector = () => null;
   document.createElementNS = (_, name) => new Element(name, document);
   return document;
 }
