@@ -56,6 +56,7 @@ func TestAnswersAreThoseOfLocal(t *testing.T) {
 	w.grantPass(t, sales["sold"], 1, time.Hour)
 	w.grantPass(t, sales["demo"], 2, -time.Hour)
 	programs := w.startAll(t)
+	t.Run("first claims", func(t *testing.T) { w.checkFirstClaims(t, programs[names.FunctionAdmit], sales) })
 	exchanges := slices.Concat(joinExchanges(t, w, sales), admitExchanges(t, w, sales), placeExchanges(t, w, sales))
 	for _, x := range exchanges {
 		t.Run(x.function+" "+x.name, func(t *testing.T) {
@@ -133,10 +134,9 @@ func admitExchanges(t *testing.T, w *world, sales map[string]*sale) []exchange {
 	return []exchange{
 		// The ticket of the recorded event was made by another room.
 		{"as recorded", admit, recorded(t, "lambdas/admit/testdata/request.json"), 401, "bad-ticket"},
-		{"the turn has come", admit, turn("demo", 1), 200, ""},
-		{"the turn has come, again", admit, turn("demo", 1), 200, ""},
-		{"the turn has come, signed with HS256", admit, turn("hs256", 3), 200, ""},
-		{"the turn came before a pause", admit, turn("paused", 3), 200, ""},
+		{"the turn was claimed", admit, turn("demo", 1), 200, ""},
+		{"the turn was claimed, signed with HS256", admit, turn("hs256", 3), 200, ""},
+		{"the turn was claimed in a pause", admit, turn("paused", 3), 200, ""},
 		{"the pass was issued before all was sold", admit, turn("sold", 1), 200, ""},
 		{"before the turn", admit, turn("demo", 8), 202, ""},
 		{"before the turn in a pause", admit, turn("paused", 8), 202, ""},
@@ -171,6 +171,23 @@ func placeExchanges(t *testing.T, w *world, sales map[string]*sale) []exchange {
 		}
 	}
 	return exchanges
+}
+
+// checkFirstClaims has the program issue passes. Local, which is asked second, gives the same ones
+// and says that it did not issue them.
+func (w *world) checkFirstClaims(t *testing.T, p *process, sales map[string]*sale) {
+	for event, position := range map[string]int{"demo": 1, "hs256": 3, "paused": 3} {
+		claim := w.admitRequest(t, event, sales[event].tickets[position])
+		first, _ := w.ask(t, p, claim)
+		var second httpapi.Response
+		if err := json.Unmarshal(w.askLocal(t, names.FunctionAdmit, claim), &second); err != nil {
+			t.Fatal(err)
+		}
+		want := strings.TrimSuffix(first.Body, "}") + `,"again":true}`
+		if first.StatusCode != 200 || second.StatusCode != 200 || second.Body != want {
+			t.Errorf("%s: %d and %d, local's answer is\n%s\nwant\n%s", event, first.StatusCode, second.StatusCode, second.Body, want)
+		}
+	}
 }
 
 // grantPass issues a visitor's pass that expires after a while, or did.
