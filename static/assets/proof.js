@@ -65,17 +65,17 @@ function code(written) {
 function table({ status, mine, seal }, place, { say, number }) {
   const before = seal.counts.slice(0, mine.shard).reduce((sum, count) => sum + count, 0);
   const facts = {
-    cohort: number(seal.cohort),
-    size: number(seal.size),
-    base: number(seal.base),
-    index: make("span", number(before + mine.seq), " ", code(`(shard ${mine.shard}, seq ${mine.seq})`)),
-    seed: code(seal.seed),
-    commit: code(status.commit ?? ""),
-    key: status.draw_key && code(status.draw_key),
-    place: number(place),
+    "how.cohort": number(seal.cohort),
+    "how.size": number(seal.size),
+    "how.base": number(seal.base),
+    "how.index": make("span", number(before + mine.seq), " ", code(`(shard ${mine.shard}, seq ${mine.seq})`)),
+    "how.seed": code(seal.seed),
+    "how.commit": code(status.commit ?? ""),
+    "how.key": status.draw_key && code(status.draw_key),
+    "how.place": number(place),
   };
   const rows = Object.entries(facts).filter(([, fact]) => fact);
-  const list = make("dl", ...rows.map(([name, fact]) => make("div", make("dt", say(`how.${name}`)), make("dd", fact))));
+  const list = make("dl", ...rows.map(([key, fact]) => make("div", make("dt", say(key)), make("dd", fact))));
   list.className = "facts";
   return list;
 }
