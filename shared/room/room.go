@@ -98,6 +98,7 @@ type State struct {
 	Target       string
 	PassLifetime time.Duration
 	PassAlg      string
+	ClaimWindow  time.Duration // how long a turn lasts at least; zero if an older program wrote the state
 	Cap          Cap
 
 	// Announced is when it was last said that parameters have changed, which only Store.Announce

@@ -128,7 +128,7 @@ func (st State) adopt(s Settings, now time.Time) State {
 		return st // an on-sale that came along with the closing is that of the next run
 	}
 	st.OnSale, st.PreQueue, st.Closes = s.OnSale, s.PreQueue, s.Closes
-	st.Target, st.PassLifetime, st.PassAlg = s.Target, s.PassLifetime, s.PassAlg
+	st.Target, st.PassLifetime, st.PassAlg, st.ClaimWindow = s.Target, s.PassLifetime, s.PassAlg, s.ClaimWindow
 	st.Cap = st.Cap.Set(s.Rate, now)
 	return st
 }

@@ -193,7 +193,7 @@ func TestStepTakesSettingsOver(t *testing.T) {
 	want := s.State
 	s.step(0)
 	want.PreQueue, want.Closes = noon.Add(-time.Hour), noon.Add(time.Hour)
-	want.Target, want.PassLifetime, want.PassAlg = "https://other.example/", time.Hour, "HS256"
+	want.Target, want.PassLifetime, want.PassAlg, want.ClaimWindow = "https://other.example/", time.Hour, "HS256", time.Minute
 	want.Cap, want.Speed = Cap{Rate: 90}, s.Speed // 16 shards stay 16
 	if s.State != want {
 		t.Errorf("got  %+v\nwant %+v", s.State, want)

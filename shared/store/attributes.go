@@ -176,6 +176,7 @@ func encodeState(s room.State) values {
 		":target":   text(s.Target),
 		":lifetime": number(int64(s.PassLifetime)),
 		":alg":      text(s.PassAlg),
+		":claim":    number(int64(s.ClaimWindow)),
 		":rate":     number(s.Cap.Rate),
 		":before":   number(s.Cap.Before),
 		":switch":   millis(s.Cap.Switch),
@@ -212,6 +213,7 @@ func decodeState(event string, a attributes) (room.State, error) {
 		Target:       i.text("target"),
 		PassLifetime: time.Duration(i.number("lifetime")),
 		PassAlg:      i.text("alg"),
+		ClaimWindow:  time.Duration(i.number("claim")),
 		Cap: room.Cap{
 			Rate:   int(i.number("rate")),
 			Before: int(i.number("before")),

@@ -52,7 +52,7 @@ func TestStateStaysBelow4KB(t *testing.T) {
 		Phase: room.Scheduled, PoolOpen: true, Final: true, Commit: strings.Repeat("c", 64),
 		Last: time.Now(), Clock: most, Carry: -1.2345678901234567e-300, Speed: -1.2345678901234567e-300,
 		OnSale: time.Now(), PreQueue: time.Now(), Closes: time.Now(),
-		Target: strings.Repeat("t", 2_048), PassLifetime: most, PassAlg: "RS256",
+		Target: strings.Repeat("t", 2_048), PassLifetime: most, PassAlg: "RS256", ClaimWindow: most,
 		Cap: room.Cap{Rate: room.MaxRate, Before: room.MaxRate, Switch: time.Now()},
 	}
 	// A kilobyte is left for marks of other functions and for what later versions add.
