@@ -80,7 +80,7 @@ export function open(panel, { event, visit, say, announce, onView }) {
       place.replaceChildren(draw(await askCode(event, link), say("carry.code")));
     } catch {
       place.replaceChildren(text(say("carry.failed")));
-      retry = () => showCode(place, link);
+      retry = () => place.isConnected && showCode(place, link);
     }
   }
 
@@ -99,7 +99,7 @@ export function open(panel, { event, visit, say, announce, onView }) {
     showCode(place, link);
   }
 
-  panel.closest("details").addEventListener("toggle", ({ target }) => target.open && panel.isConnected && retry?.());
+  panel.closest("details").addEventListener("toggle", ({ target }) => target.open && retry?.());
   onView(({ mine, state }) => {
     const secret = mine.ticket && state !== "expired" ? mine.secret : null;
     if (secret === held) return;

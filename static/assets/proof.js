@@ -4,7 +4,8 @@ import { placeOf } from "./room.js";
 const HEX = /^[0-9a-f]{64}$/;
 
 const bytesOf = (hex) => Uint8Array.from(hex.match(/../g), (byte) => parseInt(byte, 16));
-const hexOf = (buffer) => [...new Uint8Array(buffer)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+const hexOf = (buffer) =>
+  Array.from(new Uint8Array(buffer), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 function named(name) {
   const bytes = new TextEncoder().encode(name);
@@ -45,7 +46,9 @@ export async function judge(view, event) {
   const place = await placeOf(mine, seal, event, mine.run).catch(() => null);
   const said = [place === position ? "how.match" : "how.mismatch"];
   if (!status.draw_key) said.push("how.later");
-  else if (place !== null) said.push(await keyFits(status.draw_key, status.commit, seal) ? "how.proven" : "how.broken");
+  else if (place !== null) {
+    said.push(await keyFits(status.draw_key, status.commit, seal) ? "how.proven" : "how.broken");
+  }
   return { place, said };
 }
 
@@ -89,7 +92,8 @@ async function explain(view, context) {
     return commit ? [lead, make("p", say("how.none")), make("p", code(commit))] : [lead];
   }
   const { place, said } = await judge(view, event);
-  return [lead, ...(place === null ? [] : [table(view, place, context)]), ...said.map((key) => make("p", say(key)))];
+  const drawn = place === null ? [] : [table(view, place, context)];
+  return [lead, ...drawn, ...said.map((key) => make("p", say(key)))];
 }
 
 function copyButton({ say, announce }, written) {

@@ -14,7 +14,7 @@ function makeWindow({ permission = "default", answer = "granted", wished = false
   const did = [];
   const stored = new Map(wished ? [[KEY, "1"]] : []);
   const document = Object.assign(makeDocument(), { hidden: false, hasFocus: () => true });
-  const parameter = () => ({ setValueAtTime() {}, linearRampToValueAtTime() {}, exponentialRampToValueAtTime() {} });
+  const gain = { setValueAtTime() {}, linearRampToValueAtTime() {}, exponentialRampToValueAtTime() {} };
   const shown = [];
   const worker = {
     active: {},
@@ -48,8 +48,10 @@ function makeWindow({ permission = "default", answer = "granted", wished = false
     async close() {
       did.push("silence");
     }
-    createGain = () => ({ gain: parameter(), connect() {}, disconnect: () => did.push("hush") });
-    createOscillator = () => ({ frequency: {}, connect() {}, start: (at) => did.push(`tone ${at.toFixed(2)}`), stop() {} });
+    createGain = () => ({ gain, connect() {}, disconnect: () => did.push("hush") });
+    createOscillator = () => ({
+      frequency: {}, connect() {}, start: (at) => did.push(`tone ${at.toFixed(2)}`), stop() {},
+    });
   }
   class Lock {
     #dropped = [];
@@ -182,7 +184,7 @@ test("somebody who is looking hears it once and sees no notification", async () 
   assert.deepEqual(shown, []);
 });
 
-test("the notification says whose turn it is, by the shop's name where there is one", async () => {
+test("the notification has the shop's name where there is one", async () => {
   const { env, bell, shown, hide, press } = await opened();
   env.document.querySelector = (selector) => selector === "#shop" && { textContent: "Hall" };
   await press();
