@@ -200,7 +200,7 @@ func (r *Room) addPage() {
 	deploy := func(id, cacheControl string, exclude, include []string) {
 		awss3deployment.NewBucketDeployment(r.Construct, jsii.String(id), &awss3deployment.BucketDeploymentProps{
 			Sources: &[]awss3deployment.ISource{awss3deployment.Source_Asset(&r.props.Page, &awss3assets.AssetOptions{
-				Exclude: jsii.Strings("test", "test/**", "package.json", "*.go"),
+				Exclude: jsii.Strings("test", "test/**", "package.json", "*.go", "*.md"),
 			})},
 			DestinationBucket: r.Page,
 			CacheControl:      &[]awss3deployment.CacheControl{awss3deployment.CacheControl_FromString(&cacheControl)},

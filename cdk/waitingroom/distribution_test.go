@@ -1,7 +1,10 @@
 package waitingroom
 
 import (
+	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -225,5 +228,23 @@ func TestNothingListensInTheClear(t *testing.T) {
 		if got := behavior["ViewerProtocolPolicy"]; got != want {
 			t.Errorf("%s: %v, want %s", pattern, got, want)
 		}
+	}
+}
+
+// TestPageIsUploadedAlone looks into the folder that is uploaded as the page, which is told by its document.
+func TestPageIsUploadedAlone(t *testing.T) {
+	documents, err := filepath.Glob(filepath.Join(synthesised.assets, "asset.*", "index.html"))
+	if err != nil || len(documents) != 1 {
+		t.Fatalf("%d folders hold the page, %v", len(documents), err)
+	}
+	var got []string
+	err = fs.WalkDir(os.DirFS(filepath.Dir(documents[0])), ".", func(name string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			got = append(got, name)
+		}
+		return err
+	})
+	if err != nil || !slices.Equal(got, uploaded()) {
+		t.Errorf("uploaded are %q (%v), want %q", got, err, uploaded())
 	}
 }

@@ -22,6 +22,7 @@ var synthesised struct {
 
 	room      *Room // whose stack is document
 	namedRoom *Room
+	assets    string // the folder of what is uploaded
 }
 
 // everyProp is what the named room is made with.
@@ -59,6 +60,7 @@ func synthesise(folder string) error {
 		return err
 	}
 	app := awscdk.NewApp(nil)
+	synthesised.assets = *app.Outdir()
 	stack, room, err := NewStack(app, "WaitingRoom", nil, props)
 	if err != nil {
 		return err
@@ -91,9 +93,24 @@ func synthesise(folder string) error {
 	return nil
 }
 
+// uploaded are files like those of the page, and notUploaded like those that lie beside them.
+func uploaded() []string {
+	return []string{
+		"assets/page.js", "assets/themes/winter-tour.json", "assets/themes/winter-tour.svg", "assets/words/en.json",
+		"assets/words/more/en.json", "index.html",
+	}
+}
+
+func notUploaded() []string {
+	return []string{"README.md", "assets/themes/README.md", "package.json", "static.go", "test/browser/states.spec.mjs", "test/room.test.mjs"}
+}
+
 // stubs are the props of a room that is made of stubs in a folder.
 func stubs(folder string) (Props, error) {
-	files := []string{filepath.Join("static", "index.html")}
+	files := []string{}
+	for _, file := range append(uploaded(), notUploaded()...) {
+		files = append(files, filepath.Join("static", filepath.FromSlash(file)))
+	}
 	for _, name := range append(names.Functions(), names.FunctionPassKey) {
 		files = append(files, filepath.Join("dist", name, "bootstrap"))
 	}
