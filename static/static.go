@@ -1,4 +1,5 @@
-// Package static is the visitor's page: index.html and what it loads from assets.
+// Package static is the visitor's page: index.html and what it loads from assets. README.md in this
+// folder says how it is put together.
 package static
 
 import "embed"

@@ -1,121 +1,151 @@
-import { makeApi } from "./api.js";
-import { makeRecord, makeSecret, storageKey } from "./storage.js";
-import { Visit } from "./visit.js";
-import { at, count, countdown, describe, pickMessage, wait } from "./words.js";
-
-const LOCK_WAIT = 20000;
+import { Visit, makeApi, makeLock, makeRecord, makeSecret, storageKey } from "./visit.js";
+import { backoff } from "./room.js";
+import { TAGS, countdown, describe, moment, say, tagOf } from "./words.js";
 
 const event = location.pathname.split("/")[1];
+const key = storageKey(event);
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const element = (id) => document.getElementById(id);
+
+// page is shared with later.js. There are no words until they are loaded.
+const page = {
+  event,
+  api: makeApi(event, fetch.bind(window)),
+  view: { state: "unknown", position: null, mine: {}, notices: [] },
+  element, setText, setShown, render, load, speak,
+};
 
 // Some screen readers speak again when the same text is written again.
 function setText(id, text) {
   if (element(id).textContent !== text) element(id).textContent = text;
 }
 
+// What vanishes hands on the focus.
 function setShown(id, shown) {
+  if (!shown && element(id).contains(document.activeElement)) element("heading").focus();
   element(id).hidden = !shown;
+  return shown;
 }
 
-function setNumber(id, n) {
-  element(id).value = n ?? "";
-  setText(id, n === null ? "" : count(n));
-}
-
-function showCountdown({ status, now, state }) {
-  const shown = ["scheduled", "prequeue-joining", "waiting-sale"].includes(state) ||
-    (["offline", "busy", "paused"].includes(state) && now < status?.onsale);
-  setShown("until", shown);
-  if (!shown) return;
-  setText("countdown", countdown(status.onsale - now));
-  setText("onsale", at(status.onsale));
-  element("onsale").dateTime = new Date(status.onsale).toISOString();
-}
-
-function showLine({ state, position, ahead, range }) {
-  const shown = position !== null && ["waiting", "paused", "turn", "offline", "busy", "soldout"].includes(state);
-  setShown("line", shown);
-  setNumber("place", shown ? position : null);
-  setNumber("ahead", shown ? ahead : null);
-  setText("wait", state === "turn" ? "none" : wait(range));
-}
-
-function showNotices({ status, mine, kept }) {
-  const [tag, text] = pickMessage(status?.message, navigator.languages) ?? ["", ""];
-  setText("message", text);
-  element("message").lang = tag === "default" ? "" : tag;
-  setShown("message", text);
-  setShown("few", status?.stock === "few");
-  setShown("renewed", mine.renewed);
-  setShown("fragile", !kept);
-  return text;
-}
-
-function show(view) {
-  const words = describe(view);
-  document.querySelector("main").dataset.state = view.state;
-  document.title = `${words.title} · ${event}`;
-  setText("heading", words.heading);
-  setText("lead", words.lead);
-  showCountdown(view);
-  showLine(view);
-  const message = showNotices(view);
-  setShown("join-again", view.state === "expired");
-  setShown("enter", view.state === "admitted");
-  setText("announce", `${words.announce} ${message}`);
-}
-
-// One tab at a time. A frozen tab must not hold up the others for ever; without the lock, tabs ask
-// with the same secret and get the same answer.
-async function lock(act) {
-  let begun = false;
-  try {
-    const options = { signal: AbortSignal.timeout(LOCK_WAIT) };
-    return await navigator.locks.request(storageKey(event), options, () => {
-      begun = true;
-      return act();
-    });
-  } catch (error) {
-    if (begun) throw error;
-    return act();
+function render(view = page.view) {
+  page.view = view;
+  const { words, language } = page;
+  const { state, status, position, left, now } = view;
+  const among = (...states) => states.includes(state);
+  document.querySelector("main").dataset.state = state;
+  setShown("join-again", among("expired"));
+  setShown("enter", among("admitted", "elsewhere"));
+  setShown("offer", view.offer);
+  if (!words) return;
+  const texts = page.texts = describe(view, words, language);
+  document.title = `${texts.title} · ${page.shop || event}`;
+  setText("heading", texts.heading);
+  setText("lead", texts.lead);
+  const translate = (name, time) => say(words, language, name, { time });
+  if (setShown("until", among("scheduled", "arriving", "pool") ||
+    (among("offline", "busy", "paused") && now < status?.onsale))) {
+    setText("countdown", countdown(status.onsale - now, language));
+    setText("onsale", translate("local", moment(status.onsale, language)));
   }
+  if (setShown("line", position !== null && among("waiting", "nearly", "paused", "offline", "busy", "soldout"))) {
+    setText("place", position.toLocaleString(language));
+    setText("ahead", view.ahead.toLocaleString(language));
+    setText("wait", texts.wait);
+    element("progress").value = view.progress ?? 0;
+    setText("updated", translate("updated", moment(view.updated, language, { timeStyle: "medium" })));
+  }
+  if (setShown("left", among("turn") && left != null)) setText("left", translate("turn.left", countdown(left, language)));
+  const notices = view.notices.map((name) => words[name]);
+  if (setShown("notices", notices.length) && element("notices").textContent !== notices.join("")) {
+    element("notices").replaceChildren(...notices.map((text) => {
+      const item = document.createElement("li");
+      item.textContent = text;
+      return item;
+    }));
+  }
+  page.rendered?.();
+}
+
+async function load(name) {
+  const response = await fetch(`/assets/words/${name}.json`, { signal: AbortSignal.timeout?.(15000) });
+  if (!response.ok) throw response.status;
+  return response.json();
+}
+
+async function insist(act) {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await act(tries);
+    } catch {
+      await pause(backoff(tries, Math.random));
+    }
+  }
+}
+
+// Of two languages that are on their way, the one chosen later wins.
+async function speak(tag) {
+  page.tag = tag;
+  const words = await insist(() => page.tag === tag && load(tag));
+  if (page.tag !== tag) return;
+  page.words = words;
+  page.language = navigator.languages.find((own) => tagOf(own) === tag && /^\w{2,3}(-\w{2,8})*$/.test(own)) ?? tag;
+  Object.assign(document.documentElement, { lang: tag, dir: /ar|he/.test(tag) ? "rtl" : "ltr" });
+  for (const node of document.querySelectorAll("[data-word]")) node.textContent = words[node.dataset.word];
+  render();
+  page.spoken?.();
 }
 
 function start() {
   let timer;
-  const visit = new Visit({
+  // The secret in a link goes out of the address before anybody can see or copy it.
+  const [, run, secret] = /^#place=([0-9a-f]{32})\.([\w-]{22,43})$/.exec(location.hash) ?? [];
+  if (location.hash) history.replaceState(history.state, "", location.pathname + location.search);
+  const visit = page.visit = new Visit({
     event,
-    api: makeApi(event, fetch.bind(window)),
-    record: makeRecord(event, () => localStorage),
+    api: page.api,
+    record: makeRecord(event, () => localStorage, history),
+    brought: run ? { run, secret } : null,
     random: Math.random,
     now: () => performance.now(),
     later(act, ms) {
       clearTimeout(timer);
       timer = setTimeout(act, ms);
     },
-    pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-    lock,
+    pause,
+    lock: makeLock(navigator.locks, key, pause),
     secret: makeSecret,
+    hidden: () => document.hidden,
+    call: () => page.call?.(),
     go: (address) => location.assign(address),
-    show,
+    show(view) {
+      render(view);
+      page.shown?.();
+    },
   });
 
-  // A button that vanishes takes the focus with it.
-  const press = (id, act) => element(id).addEventListener("click", () => {
-    element("heading").focus();
-    act();
-  });
+  const press = (id, act) => element(id).addEventListener("click", act);
   press("join-again", () => visit.joinAgain());
   press("enter", () => visit.enter());
+  press("take", () => visit.adopt(true));
+  press("mine", () => visit.adopt(false));
 
-  window.addEventListener("pageshow", () => visit.wake());
-  window.addEventListener("online", () => visit.wake());
-  window.addEventListener("storage", ({ key }) => key === storageKey(event) && visit.step());
-  document.addEventListener("visibilitychange", () => document.hidden || visit.wake());
-  setInterval(() => showCountdown(visit.view()), 500);
+  const wake = () => document.hidden || visit.wake();
+  for (const name of ["pageshow", "online"]) addEventListener(name, wake);
+  document.addEventListener("visibilitychange", wake);
+  addEventListener("storage", (change) => change.key === key && visit.step());
+  addEventListener("hashchange", () => location.hash && location.reload());
+  setInterval(() => render(visit.view()), 500);
   visit.step();
 }
 
+let chosen = "";
+try {
+  chosen = localStorage.getItem("waiting-room-language") ?? "";
+} catch {
+  // Then the browser's languages have to do.
+}
+speak([chosen, ...navigator.languages].map(tagOf).find((tag) => TAGS.includes(tag)) ?? "en");
+element("plain").hidden = true;
 setText("event", event);
 if (/^[a-z0-9-]{1,64}$/.test(event)) start();
-else show({ state: "unknown", position: null, mine: {}, kept: true });
+insist(async (tries) => (await import(`./later.js${tries ? `?${tries}` : ""}`)).begin(page));

@@ -1,0 +1,178 @@
+// What the page needs a moment later than its place: announcements, the promoter's message, other
+// languages, the theme, and panels that are loaded when they are opened.
+import { TAGS, say, tagOf } from "./words.js";
+
+const FILES = { tell: "bell", carry: "carry", how: "proof" };
+const OVER = ["loading", "unknown", "closed", "admitted", "elsewhere"];
+const QUIET = 30000;
+// Over before they could be read out.
+const BRIEF = ["loading", "arriving", "joining", "placing"];
+
+// pickMessage chooses [language, text] for languages, best first: the same tag, the same language,
+// the one without a language, any. Null when there is none.
+export function pickMessage(messages, languages) {
+  const all = Object.entries(messages ?? {}).filter(([, text]) => text && typeof text === "string");
+  for (const wanted of [...languages, "default"]) {
+    const found = all.find(([own]) => own.toLowerCase() === wanted.toLowerCase()) ??
+      all.find(([own]) => tagOf(own) === tagOf(wanted));
+    if (found) return found;
+  }
+  return all[0] ?? null;
+}
+
+// partsOf gives what is announced of a view, in order. None of it ticks.
+export function partsOf({ state, position, notices, offer }, { heading, lead, wait }, words, language) {
+  const parts = BRIEF.includes(state) ? [] : [`${heading}.`, lead];
+  if (["waiting", "nearly"].includes(state)) {
+    const number = say(words, language, "number", { n: position });
+    parts.splice(state === "nearly" ? 1 : 0, 2, number, `${words.wait}: ${wait}.`);
+  }
+  return [...parts, ...(offer ? [words.offer] : []), ...notices.map((key) => words[key])];
+}
+
+// Announcer keeps the live region calm: what is new is said, not more often than every 30 s, and the
+// newest when they are over. An urgent first part is said at once.
+export class Announcer {
+  #said = [];
+  #at = -Infinity;
+
+  // next returns what to say at the time now in ms, or null.
+  next(parts, now, urgent = false) {
+    const fresh = parts.filter((part) => !this.#said.includes(part));
+    const early = now - this.#at < QUIET && !(urgent && fresh[0] === parts[0]);
+    if (fresh.length === 0 || early) return null;
+    this.#said = parts;
+    this.#at = now;
+    return fresh.join(" ");
+  }
+}
+
+const make = (name, properties) => Object.assign(document.createElement(name), properties);
+
+// begin takes what page.js shares. It is called again only if it has thrown.
+export function begin(page) {
+  const { element, setText, setShown } = page;
+  const announcer = new Announcer();
+  const modules = {};
+  const opened = {}; // in which language
+  let followers = [];
+  let more = {};
+  let misses = 0;
+  let theme;
+
+  const announce = (text) => setText("announce", text);
+
+  function showMessage(messages) {
+    const languages = [page.language, page.tag, ...navigator.languages];
+    const [tag, text] = pickMessage(messages, languages) ?? ["default", ""];
+    element("message").lang = tag === "default" ? "" : tag;
+    setText("message", text);
+    setShown("message", text);
+    return text;
+  }
+
+  function speakUp() {
+    const { view, texts, words, language } = page;
+    const message = showMessage(view.status?.message);
+    const parts = partsOf(view, texts, words, language);
+    const text = announcer.next(message ? [...parts, message] : parts, performance.now(), view.state === "turn");
+    if (text) announce(text);
+  }
+
+  // A browser may remember that a module failed, but not under another address.
+  async function module(name) {
+    try {
+      return (modules[name] ??= await import(`./${name}.js${misses ? `?${misses}` : ""}`));
+    } catch (error) {
+      misses++;
+      throw error;
+    }
+  }
+
+  function context() {
+    const { event, api, visit, language } = page;
+    const words = { ...page.words, ...more };
+    return {
+      event, api, visit, language, announce,
+      say: (key, values) => say(words, language, key, values),
+      number: (n) => n.toLocaleString(language),
+      onView(follow) {
+        followers.push(follow);
+        follow(page.view);
+      },
+    };
+  }
+
+  async function open(id) {
+    const { tag, words } = page;
+    if (!element(id).open || !words || opened[id] === tag) return;
+    opened[id] = tag;
+    const panel = element(id).lastElementChild;
+    panel.replaceChildren();
+    if (!element("more")) {
+      document.head.append(make("link", { id: "more", rel: "stylesheet", href: "/assets/more.css" }));
+    }
+    try {
+      const [part, found] = await Promise.all([module(FILES[id]), page.load(`more/${tag}`)]);
+      if (page.tag !== tag) return;
+      more = found;
+      part.open(panel, context());
+    } catch {
+      if (opened[id] === tag) delete opened[id];
+      panel.textContent = more.failed ?? words.offline;
+    }
+  }
+
+  async function wear(name) {
+    theme = name;
+    try {
+      page.shop = await (await module("theme")).wear(name, element("shop"));
+    } catch {
+      setTimeout(() => (theme = undefined), QUIET); // tried again with the status after that
+    }
+  }
+
+  function offerLanguages() {
+    const select = element("language");
+    select.replaceChildren(...TAGS.map((value) => {
+      const names = new Intl.DisplayNames(value, { type: "language" });
+      return make("option", { value, lang: value, textContent: names.of(value === "zh" ? "zh-Hans" : value) });
+    }));
+    select.value = page.tag;
+    select.addEventListener("change", () => {
+      page.speak(select.value);
+      try {
+        localStorage.setItem("waiting-room-language", select.value);
+      } catch {
+        // The choice lasts as long as the page.
+      }
+    });
+  }
+
+  page.rendered = () => {
+    for (const id of ["tell", "carry"]) setShown(id, !OVER.includes(page.view.state));
+    setShown("how", !["loading", "unknown"].includes(page.view.state));
+    speakUp();
+  };
+
+  page.shown = () => {
+    for (const follow of followers) follow(page.view);
+    const wanted = page.view.status?.theme;
+    if (wanted !== theme) wear(wanted);
+  };
+
+  // In another language, the panels begin anew.
+  page.spoken = () => {
+    followers = [];
+    Object.keys(FILES).forEach(open);
+  };
+
+  page.call = () => modules.bell?.call();
+
+  offerLanguages();
+  for (const id in FILES) element(id).addEventListener("toggle", () => open(id));
+  setShown("menu", true);
+  page.render();
+  page.shown();
+  page.spoken();
+}
