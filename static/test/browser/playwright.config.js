@@ -46,9 +46,9 @@ export default defineConfig({
   retries: 0,
   forbidOnly: process.env.BROWSER_TESTS === "required",
   reporter: process.env.BROWSER_TESTS === "required" ? "dot" : "list",
-  timeout: 60000,
+  timeout: 45000,
   expect: {
-    timeout: 20000,
+    timeout: 10000,
     // Chromium's versions draw the edges of letters a little differently.
     toHaveScreenshot: { scale: "css", animations: "disabled", threshold: 0.3, maxDiffPixelRatio: 0.01 },
   },

@@ -27,7 +27,7 @@ export async function startRoom({ onsale = "-1s", rate = 1 } = {}) {
     log,
     set: (name, value, event = "demo") => put(parameters, `/waiting-room/${event}/${name}`, value),
     status: () => getStatus(address),
-    when: (reached) => awaitStatus(address, reached),
+    when: (reached, limit) => awaitStatus(address, reached, limit),
     join: (people) => crowd(address, people),
     place: (ticket) => getPlace(address, ticket),
     async stop() {
@@ -54,8 +54,8 @@ async function getStatus(address) {
 }
 
 // awaitStatus gives the first status that fits. It is there a moment after the room starts.
-async function awaitStatus(address, reached) {
-  const end = Date.now() + 20000;
+async function awaitStatus(address, reached, limit = 20000) {
+  const end = Date.now() + limit;
   for (;;) {
     const status = await getStatus(address);
     if (status && reached(status)) return status;

@@ -1,0 +1,42 @@
+// Every state at phone and desktop width, light and dark, from left to right and from right to left.
+// Pictures are taken of half of these combinations, so that each pair of them is on one.
+import { expect, reach, test } from "./fixtures.js";
+import { answerWith, remember, stand } from "./documents.js";
+import { isAccessible, looksRight } from "./looks.js";
+import { states } from "./states.js";
+
+const compare = process.env.SCREENSHOTS === "compare";
+if (!compare && process.env.TEST_WORKER_INDEX === undefined) {
+  console.log("SCREENSHOTS=compare is not set: layout and accessibility are checked, pictures are not compared.");
+}
+
+const sizes = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 } };
+const pictured = new Set(["en-phone-light", "en-desktop-dark", "ar-phone-dark", "ar-desktop-light"]);
+
+for (const [language, locale] of [["en", "en-GB"], ["ar", "ar"]]) {
+  test.describe(language, () => {
+    test.use({ locale });
+    for (const [name, state] of Object.entries(states)) {
+      test(name, async ({ page, house, watch }) => {
+        if (state.noise) watch.allow(state.noise);
+        const documents = { ...state.documents };
+        await stand(page);
+        if (state.record) await remember(page, state.record);
+        await answerWith(page, documents);
+        await page.goto(house.page + (state.hash ?? ""));
+        await state.then?.(page, documents);
+        await reach(page, state.reaches ?? name);
+        for (const [size, viewport] of Object.entries(sizes)) {
+          await page.setViewportSize(viewport);
+          for (const colorScheme of ["light", "dark"]) {
+            await page.emulateMedia({ colorScheme });
+            const what = `${language}-${size}-${colorScheme}`;
+            await looksRight(page, { language, rtl: language === "ar", what });
+            await isAccessible(page, what);
+            if (compare && pictured.has(what)) await expect(page).toHaveScreenshot(`${name}-${what}.png`);
+          }
+        }
+      });
+    }
+  });
+}
