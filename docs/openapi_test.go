@@ -193,6 +193,7 @@ func TestErrorAnswers(t *testing.T) {
 func TestSchemasAreTheAnswers(t *testing.T) {
 	schemas := at(t, read(t), "components", "schemas")
 	for name, answer := range map[string]any{
+		"Status": room.Status{},
 		"Joined": join.Answer{}, "Admitted": admit.Admitted{}, "Waiting": admit.Waiting{}, "Place": place.Answer{},
 	} {
 		var all, required []string
@@ -225,10 +226,12 @@ func sorted(list any) []string {
 }
 
 func TestPhases(t *testing.T) {
-	got := sorted(at(t, read(t), "components", "schemas", "Place", "properties", "phase")["enum"])
 	want := sorted([]room.Phase{room.Scheduled, room.PreQueue, room.Open, room.Paused, room.SoldOut, room.Closed})
-	if !slices.Equal(got, want) {
-		t.Errorf("phases %q, want %q", got, want)
+	for _, schema := range []string{"Place", "Status"} {
+		got := sorted(at(t, read(t), "components", "schemas", schema, "properties", "phase")["enum"])
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: phases %q, want %q", schema, got, want)
+		}
 	}
 }
 
