@@ -56,6 +56,10 @@ func page(w http.ResponseWriter, r *http.Request) {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead, r.URL.Path != "/" && !known:
 		notFound(w, r)
 		return
+	case known && r.URL.Query().Has(names.PlainQuery):
+		w.Header().Set("Cache-Control", "no-store")
+		http.Redirect(w, r, names.PathOf(names.PathPlace, event), http.StatusFound)
+		return
 	case known && slash:
 		http.Redirect(w, r, "/"+event, http.StatusMovedPermanently)
 		return
@@ -114,10 +118,16 @@ func proxy(route names.Route, call functions.Function) http.Handler {
 		for name := range r.Header {
 			headers[name] = r.Header.Get(name)
 		}
+		headers["X-Forwarded-Proto"] = "http" // API Gateway says it of itself, too, whatever was sent
+		query := map[string]string{}
+		for name, values := range r.URL.Query() {
+			query[name] = values[len(values)-1]
+		}
 		response, err := call(r.Context(), httpapi.Request{
 			Resource: route.Path, Path: r.URL.Path, HTTPMethod: r.Method, Headers: headers,
-			PathParameters: map[string]string{names.EventParameter: r.PathValue(names.EventParameter)},
-			Body:           string(body),
+			PathParameters:        map[string]string{names.EventParameter: r.PathValue(names.EventParameter)},
+			QueryStringParameters: query,
+			Body:                  string(body),
 		})
 		if err != nil {
 			// Answer has turned every error into a document, so this is one that cannot be.

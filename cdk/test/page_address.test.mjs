@@ -8,8 +8,8 @@ const path = new URL('../waitingroom/page_address.js', import.meta.url);
 const code = readFileSync(path, 'utf8');
 const handler = vm.runInNewContext(`${code};handler`);
 
-function ask(uri) {
-  return handler({ request: { method: 'GET', uri, querystring: {}, headers: {}, cookies: {} } });
+function ask(uri, querystring = {}) {
+  return handler({ request: { method: 'GET', uri, querystring, headers: {}, cookies: {} } });
 }
 
 test('events and the root are answered with the page', () => {
@@ -33,6 +33,21 @@ test('a trailing slash is taken off by a redirect', () => {
   const answer = ask('/demo/');
   assert.equal(answer.statusCode, 301);
   assert.equal(answer.headers.location.value, '/demo');
+});
+
+test('who asks for the plain page is sent there', () => {
+  for (const uri of ['/demo', '/demo/']) {
+    for (const plain of [{ value: '' }, { value: '1' }, { value: 'a', multiValue: [{ value: 'a' }, { value: 'b' }] }]) {
+      const answer = ask(uri, { plain, other: { value: 'x' } });
+      assert.equal(answer.statusCode, 302, uri);
+      assert.equal(answer.headers.location.value, '/v1/events/demo/place');
+      assert.equal(answer.headers['cache-control'].value, 'no-store');
+    }
+  }
+  for (const uri of ['/', '/v1', '/Demo', '/demo/x', '/index.html']) {
+    assert.equal(ask(uri, { plain: { value: '' } }).statusCode, undefined, uri);
+  }
+  assert.equal(ask('/demo', { other: { value: 'plain' } }).uri, '/index.html');
 });
 
 test('no request reaches the bucket with an empty key', () => {

@@ -2,6 +2,9 @@ package waitingroom
 
 import (
 	"encoding/json"
+	"maps"
+	"path"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigateway"
@@ -52,7 +55,8 @@ func refusals() []refusal {
 		{"Client", awsapigateway.ResponseType_DEFAULT_4XX(),
 			badRequest(0, "The API does not take this request. Its description is docs/openapi.json.")},
 		{"Body", awsapigateway.ResponseType_BAD_REQUEST_BODY(), badRequest(400,
-			`Send a JSON object: {"secret":"<22 to 43 characters of base64url>"} to join, {"ticket":"<the ticket>"} to admit.`)},
+			`Send a JSON object: {"secret":"<22 to 43 characters of base64url>"} to join, {"ticket":"<the ticket>"} to admit, `+
+				`{"secret":"<the secret>","run":"<32 hexadecimal digits>"} for a code.`)},
 		{"Parameters", awsapigateway.ResponseType_BAD_REQUEST_PARAMETERS(),
 			badRequest(400, "Name the event in the address: /v1/events/<event>/ and what to do.")},
 		{"Server", awsapigateway.ResponseType_DEFAULT_5XX(), internal},
@@ -67,22 +71,29 @@ func refusals() []refusal {
 	}
 }
 
-// bodies are what API Gateway lets through to the functions that read a body. Members that are not
-// named here pass, so that pages may be newer than functions. The functions look closer.
+// bodies are what API Gateway lets through on the routes that take JSON; a form is none. Members that
+// are not named here pass, so that pages may be newer than functions. The functions look closer.
 func bodies() map[string]*awsapigateway.JsonSchema {
-	object := func(member string, schema *awsapigateway.JsonSchema) *awsapigateway.JsonSchema {
-		schema.Type = awsapigateway.JsonSchemaType_STRING
+	type members = map[string]*awsapigateway.JsonSchema
+	object := func(of members) *awsapigateway.JsonSchema {
+		for _, schema := range of {
+			schema.Type = awsapigateway.JsonSchemaType_STRING
+		}
 		return &awsapigateway.JsonSchema{
 			Schema:     awsapigateway.JsonSchemaVersion_DRAFT4,
 			Type:       awsapigateway.JsonSchemaType_OBJECT,
-			Required:   jsii.Strings(member),
-			Properties: &map[string]*awsapigateway.JsonSchema{member: schema},
+			Required:   jsii.Strings(slices.Sorted(maps.Keys(of))...),
+			Properties: &of,
 		}
 	}
+	length := func(least, most float64) *awsapigateway.JsonSchema {
+		return &awsapigateway.JsonSchema{MinLength: &least, MaxLength: &most}
+	}
+	// A secret is 16 to 32 bytes in base64url without padding.
 	return map[string]*awsapigateway.JsonSchema{
-		// 16 to 32 bytes in base64url without padding.
-		names.FunctionJoin:  object("secret", &awsapigateway.JsonSchema{MinLength: jsii.Number(22), MaxLength: jsii.Number(43)}),
-		names.FunctionAdmit: object("ticket", &awsapigateway.JsonSchema{}),
+		names.PathJoin:  object(members{"secret": length(22, 43)}),
+		names.PathAdmit: object(members{"ticket": {}}),
+		names.PathQR:    object(members{"secret": length(22, 43), "run": length(32, 32)}),
 	}
 }
 
@@ -169,7 +180,7 @@ func (r *Room) addRoutes() {
 				ApiKeyRequired:    jsii.Bool(true),
 				RequestValidator:  validator,
 				RequestParameters: &map[string]*bool{"method.request.path." + names.EventParameter: jsii.Bool(true)},
-				RequestModels:     r.models(route.Function),
+				RequestModels:     r.models(route.Path),
 			})
 	}
 }
@@ -185,12 +196,12 @@ func (r *Room) integration(function string) awsapigateway.Integration {
 }
 
 // models has a body checked whatever it calls itself: $default is for all but the usual type.
-func (r *Room) models(function string) *map[string]awsapigateway.IModel {
-	schema, ok := bodies()[function]
+func (r *Room) models(route string) *map[string]awsapigateway.IModel {
+	schema, ok := bodies()[route]
 	if !ok {
 		return nil
 	}
-	model := r.API.AddModel(jsii.String(function+"-body"), &awsapigateway.ModelOptions{
+	model := r.API.AddModel(jsii.String(path.Base(route)+"-body"), &awsapigateway.ModelOptions{
 		ContentType: jsii.String("application/json"),
 		Schema:      schema,
 	})

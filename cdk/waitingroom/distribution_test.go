@@ -145,6 +145,10 @@ func TestPageAddressKnowsTheReservedNames(t *testing.T) {
 	if !strings.Contains(pageAddress, list) {
 		t.Errorf("page_address.js does not reserve %s", list)
 	}
+	place := strings.Replace(names.PathPlace, "{event}", "' + match[1] + '", 1)
+	if !strings.Contains(pageAddress, "'"+place+"'") || !strings.Contains(pageAddress, "querystring."+names.PlainQuery) {
+		t.Errorf("page_address.js does not lead to %s for ?%s", place, names.PlainQuery)
+	}
 	has(t, "AWS::CloudFront::Function", map[string]any{"FunctionCode": pageAddress, "AutoPublish": true})
 }
 
@@ -152,7 +156,7 @@ func TestDomain(t *testing.T) {
 	if got := synthesised.named.Outputs["Address"].Value; got != "https://queue.example.com" {
 		t.Errorf("address %v", got)
 	}
-	for _, function := range []string{names.FunctionAdmit, names.FunctionTick} {
+	for _, function := range []string{names.FunctionAdmit, names.FunctionPlace, names.FunctionTick} {
 		if got := synthesised.named.variables(t, function)[names.EnvIssuer]; got != "https://queue.example.com" {
 			t.Errorf("%s: issuer %v", function, got)
 		}

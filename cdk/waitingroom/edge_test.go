@@ -92,7 +92,7 @@ func TestOnlyJoinsAreCounted(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]bool{
-		"/v1/events/demo/join/": true, "/v1/events/a-b-1/join": true,
+		"/v1/events/demo/join/": true, "/v1/events/a-b-1/join": true, "/v1/events/demo/place/join/": true,
 		"/v1/events/join": false, "/v1/events/demo/x/join": false, "/status/demo.json": false, "/v1/events/demo/joins": false, "/join": false,
 	} {
 		if got := matches(path); got != want {

@@ -2,6 +2,7 @@ package waitingroom
 
 import (
 	"path/filepath"
+	"slices"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
@@ -118,7 +119,7 @@ func (r *Room) environment(function string) *map[string]*string {
 	if function != names.FunctionSettings {
 		environment[names.EnvSecret] = r.Secret.SecretArn()
 	}
-	if function == names.FunctionAdmit || function == names.FunctionTick {
+	if slices.Contains(names.Variables(function), names.EnvIssuer) {
 		environment[names.EnvIssuer] = r.Address
 	}
 	if function == names.FunctionTick || function == names.FunctionSettings {

@@ -1,5 +1,6 @@
 // A CloudFront Function on viewer requests: /<event> is answered with the page, which reads the
-// event from its own address. Everything else keeps its address, so that what does not exist stays
+// event from its own address, or with a redirect to the page that needs no JavaScript, if the address
+// asks for it. Everything else keeps its address, so that what does not exist stays
 // a 404. No request may reach the bucket with an empty key, since that would list it.
 
 var page = '/index.html';
@@ -11,6 +12,13 @@ function handler(event) {
   if (request.uri === '/') {
     request.uri = page;
   } else if (match && reserved.indexOf(match[1]) < 0) {
+    if (request.querystring.plain) {
+      return {
+        statusCode: 302,
+        statusDescription: 'Found',
+        headers: { location: { value: '/v1/events/' + match[1] + '/place' }, 'cache-control': { value: 'no-store' } },
+      };
+    }
     if (match[2]) {
       // The page's own relative addresses would break below a trailing slash.
       return { statusCode: 301, statusDescription: 'Moved Permanently', headers: { location: { value: '/' + match[1] } } };

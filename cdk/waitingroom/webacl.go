@@ -33,8 +33,8 @@ const (
 )
 
 // joinAddress is a join's address after joinTransformations, with or without the slash that might
-// follow. It is names.Routes' for join.
-const joinAddress = `^/v1/events/[^/]+/join/?$`
+// follow. It is names.Routes' for join, by a script or by a form.
+const joinAddress = `^/v1/events/[^/]+/(place/)?join/?$`
 
 // busyBody is the key of the answer to a refused join.
 const busyBody = "busy"

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"waitingroom/shared/httpapi"
+	"waitingroom/shared/names"
 	"waitingroom/shared/turn"
 )
 
@@ -34,12 +35,15 @@ type Waiting struct {
 	RetryAfter int64 `json:"retry_after"` // seconds
 }
 
-// NewHandler answers `POST /v1/events/{event}/admit`.
+// NewHandler answers `POST /v1/events/{event}/admit`, and the form of the page without JavaScript.
 func NewHandler(a *Admitter) httpapi.Handler {
 	return func(ctx context.Context, r httpapi.Request) (httpapi.Response, error) {
 		event, err := httpapi.Event(r)
 		if err != nil {
 			return httpapi.Response{}, err
+		}
+		if r.Resource == names.PathPlainEnter {
+			return a.form(ctx, event, r)
 		}
 		var body struct {
 			Ticket string `json:"ticket"`

@@ -3,24 +3,17 @@ package join
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"waitingroom/shared/httpapi"
+	"waitingroom/shared/names"
 	"waitingroom/shared/room"
 	"waitingroom/shared/ticket"
 )
 
 // maxBody is the largest body in bytes: a secret of 32 bytes takes 43 characters.
 const maxBody = 512
-
-// A secret's length in bytes.
-const (
-	minSecret = 16
-	maxSecret = 32
-)
 
 // Answer is what a visitor who joined gets.
 type Answer struct {
@@ -31,33 +24,44 @@ type Answer struct {
 	Seq     int64  `json:"seq"`
 }
 
-// NewHandler answers `POST /v1/events/{event}/join`.
+// NewHandler answers `POST /v1/events/{event}/join`, and the form of the page without JavaScript.
 func NewHandler(joiner *Joiner, key ticket.Key) httpapi.Handler {
 	return func(ctx context.Context, r httpapi.Request) (httpapi.Response, error) {
 		event, err := httpapi.Event(r)
 		if err != nil {
 			return httpapi.Response{}, err
 		}
+		if r.Resource == names.PathPlainJoin {
+			return form(ctx, joiner, key, event, r)
+		}
 		secret, err := readSecret(r)
 		if err != nil {
 			return httpapi.Response{}, err
 		}
-		id := room.VisitorID(secret)
-		v, run, created, err := joiner.Join(ctx, event, id)
+		answer, created, err := join(ctx, joiner, key, event, secret)
 		if err != nil {
-			return httpapi.Response{}, fmt.Errorf("visitor %s: %w", id, err)
+			return httpapi.Response{}, err
 		}
 		status := http.StatusOK
 		if created {
 			status = http.StatusCreated
 		}
-		return httpapi.OK(status, Answer{
-			Ticket: key.Seal(ticket.Ticket{
-				Event: run.Event, Run: run.ID, Visitor: v.ID, Cohort: v.Cohort, Shard: v.Shard, Seq: v.Seq,
-			}),
-			Visitor: v.ID, Cohort: v.Cohort, Shard: v.Shard, Seq: v.Seq,
-		})
+		return httpapi.OK(status, answer)
 	}
+}
+
+func join(ctx context.Context, joiner *Joiner, key ticket.Key, event string, secret []byte) (Answer, bool, error) {
+	id := room.VisitorID(secret)
+	v, run, created, err := joiner.Join(ctx, event, id)
+	if err != nil {
+		return Answer{}, false, fmt.Errorf("visitor %s: %w", id, err)
+	}
+	return Answer{
+		Ticket: key.Seal(ticket.Ticket{
+			Event: run.Event, Run: run.ID, Visitor: v.ID, Cohort: v.Cohort, Shard: v.Shard, Seq: v.Seq,
+		}),
+		Visitor: v.ID, Cohort: v.Cohort, Shard: v.Shard, Seq: v.Seq,
+	}, created, nil
 }
 
 func readSecret(r httpapi.Request) ([]byte, error) {
@@ -67,13 +71,5 @@ func readSecret(r httpapi.Request) ([]byte, error) {
 	if err := httpapi.Decode(r, maxBody, &body); err != nil {
 		return nil, err
 	}
-	// The decoder passes over line breaks, even when it is strict.
-	secret, err := base64.RawURLEncoding.Strict().DecodeString(body.Secret)
-	if err != nil || strings.ContainsAny(body.Secret, "\r\n") {
-		return nil, httpapi.BadRequest("The secret has to be base64url without padding.")
-	}
-	if len(secret) < minSecret || len(secret) > maxSecret {
-		return nil, httpapi.BadRequest("The secret has to be %d to %d bytes long, and has %d.", minSecret, maxSecret, len(secret))
-	}
-	return secret, nil
+	return httpapi.Secret(body.Secret)
 }

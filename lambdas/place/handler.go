@@ -1,13 +1,16 @@
-// Package place is the function that tells where a ticket stands in line, for apps and for pages
-// without JavaScript.
+// Package place is the function that tells where a ticket stands in line, to apps as JSON and to
+// browsers without JavaScript as a page. It also draws the code that carries a place to another device.
 package place
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"time"
 
 	"waitingroom/shared/httpapi"
+	"waitingroom/shared/names"
+	"waitingroom/shared/plain"
 	"waitingroom/shared/room"
 	"waitingroom/shared/ticket"
 	"waitingroom/shared/turn"
@@ -25,19 +28,40 @@ type Answer struct {
 	Turn     string     `json:"turn"`           // "waiting", "come" or "expired"
 }
 
-// NewHandler answers `GET /v1/events/{event}/place`, with the ticket as a bearer token. It reads
-// the state and seals only, never the visitor, so that asking often costs next to nothing.
-func NewHandler(line turn.Line, key ticket.Key) httpapi.Handler {
+// Guide tells visitors where they stand. All fields are required.
+type Guide struct {
+	Line    turn.Line
+	Tickets ticket.Key
+	Issuer  string    // the room's own address, without a trailing slash
+	Random  io.Reader // of secrets of those who join without JavaScript
+	Now     func() time.Time
+}
+
+// NewHandler answers `GET /v1/events/{event}/place`, with the ticket as a bearer token or, for a page,
+// in a cookie, and `POST /v1/events/{event}/qr`. It reads the state and seals only, never the visitor,
+// so that asking often costs next to nothing.
+func NewHandler(g *Guide) httpapi.Handler {
 	return func(ctx context.Context, r httpapi.Request) (httpapi.Response, error) {
 		event, err := httpapi.Event(r)
-		if err != nil {
+		switch {
+		case r.Resource == names.PathQR:
+			if err != nil {
+				return httpapi.Response{}, err
+			}
+			return g.code(event, r)
+		case httpapi.PrefersHTML(r):
+			if err != nil {
+				return httpapi.Response{}, plain.Sight{}.Refuse(r, err)
+			}
+			return g.page(ctx, event, r)
+		case err != nil:
 			return httpapi.Response{}, err
 		}
 		text, err := httpapi.Bearer(r)
 		if err != nil {
 			return httpapi.Response{}, err
 		}
-		t, err := turn.Find(ctx, line, key, event, text)
+		t, err := turn.Find(ctx, g.Line, g.Tickets, event, text)
 		if err != nil {
 			return httpapi.Response{}, err
 		}

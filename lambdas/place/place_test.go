@@ -40,12 +40,23 @@ func (s source) State(ctx context.Context, event string) (room.State, error) {
 	return s.Memory.State(ctx, event)
 }
 
+// counter is a source of bytes that never repeats the first of a read.
+type counter byte
+
+func (c *counter) Read(b []byte) (int, error) {
+	clear(b)
+	*c++
+	b[0] = byte(*c)
+	return len(b), nil
+}
+
 // sale is an event in Memory whose pool of eight is sealed, with the place function in front of it.
 type sale struct {
 	source
 	state   room.State
 	key     ticket.Key
 	answer  func(context.Context, httpapi.Request) (httpapi.Response, error)
+	random  counter
 	log     bytes.Buffer
 	counts  bytes.Buffer    // metrics
 	event   httpapi.Request // as recorded
@@ -82,7 +93,10 @@ func newSale(t *testing.T, change func(*room.State)) *sale {
 		}
 		s.tickets[position] = s.ticket(func(t *ticket.Ticket) { t.Visitor, t.Shard, t.Seq = fmt.Sprintf("%032x", i), shard, seq })
 	}
-	s.answer = place.NewHandler(store.NewView(&s.source, now), s.key).Answer(
+	guide := &place.Guide{
+		Line: store.NewView(&s.source, now), Tickets: s.key, Issuer: "https://room.example.com", Random: &s.random, Now: now,
+	}
+	s.answer = place.NewHandler(guide).Answer(
 		slog.New(slog.NewJSONHandler(&s.log, nil)), &metrics.Log{Out: &s.counts, Room: "test", Now: now})
 	recorded, err := os.ReadFile("testdata/request.json")
 	if err != nil {

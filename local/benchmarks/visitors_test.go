@@ -199,7 +199,7 @@ func BenchmarkPlace(b *testing.B) {
 		b.Fatal(err)
 	}
 	log, counts := silent(minute)
-	answer := function(place.NewHandler(store.NewView(memory, minute), key).Answer(log, counts))
+	answer := function(place.NewHandler(&place.Guide{Line: store.NewView(memory, minute), Tickets: key, Now: minute}).Answer(log, counts))
 	r := request
 	r.Headers = map[string]string{"Authorization": "Bearer " + ticketOf(key, visitor(12345))}
 	b.ReportAllocs()

@@ -92,5 +92,7 @@ func (b *builder) admit() Function {
 }
 
 func (b *builder) place() Function {
-	return place.NewHandler(b.view(), b.tickets).Answer(b.Log, b.Metrics)
+	return place.NewHandler(&place.Guide{
+		Line: b.view(), Tickets: b.tickets, Issuer: b.Issuer, Random: rand.Reader, Now: b.now,
+	}).Answer(b.Log, b.Metrics)
 }

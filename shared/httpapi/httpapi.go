@@ -39,7 +39,7 @@ func (h Handler) Answer(log *slog.Logger, counts *metrics.Log) func(context.Cont
 		if err == nil {
 			return response, nil
 		}
-		p := problemOf(err)
+		p := ProblemOf(err)
 		level, logged := levels[p]
 		if logged && !errors.Is(err, context.Canceled) { // a visitor who left is no fault
 			event, _ := Event(r)
@@ -47,6 +47,10 @@ func (h Handler) Answer(log *slog.Logger, counts *metrics.Log) func(context.Cont
 				"request", r.RequestContext.RequestID, "error", err)
 		}
 		counts.Refusal(p.Code)
+		var shown *Shown
+		if errors.As(err, &shown) {
+			return shown.Answer, nil
+		}
 		return p.Response(), nil
 	}
 }
@@ -110,25 +114,15 @@ func headers(contentType string) map[string]string {
 // Decode reads the request's JSON object of at most limit bytes into v. Fields that v does not
 // know are passed over, so that pages may be newer than functions.
 func Decode(r Request, limit int, v any) error {
-	body := []byte(r.Body)
-	if r.IsBase64Encoded {
-		if base64.StdEncoding.DecodedLen(len(r.Body)) > limit+2 {
-			return TooLarge
-		}
-		decoded, err := base64.StdEncoding.DecodeString(r.Body)
-		if err != nil {
-			return BadRequest("The body is not readable.")
-		}
-		body = decoded
-	}
-	if len(body) > limit {
-		return TooLarge
+	body, err := bodyOf(r, limit)
+	if err != nil {
+		return err
 	}
 	body = bytes.Trim(body, " \t\r\n") // what JSON takes for space
 	if len(body) == 0 || body[0] != '{' {
 		return BadRequest("Send a JSON object.")
 	}
-	err := json.Unmarshal(body, v)
+	err = json.Unmarshal(body, v)
 	var wrongType *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &wrongType):
@@ -139,14 +133,59 @@ func Decode(r Request, limit int, v any) error {
 	return nil
 }
 
+// bodyOf is the request's body, which has at most limit bytes.
+func bodyOf(r Request, limit int) ([]byte, error) {
+	body := []byte(r.Body)
+	if r.IsBase64Encoded {
+		if base64.StdEncoding.DecodedLen(len(r.Body)) > limit+2 {
+			return nil, TooLarge
+		}
+		decoded, err := base64.StdEncoding.DecodeString(r.Body)
+		if err != nil {
+			return nil, BadRequest("The body is not readable.")
+		}
+		body = decoded
+	}
+	if len(body) > limit {
+		return nil, TooLarge
+	}
+	return body, nil
+}
+
+// A secret's length in bytes.
+const (
+	minSecret = 16
+	maxSecret = 32
+)
+
+// Secret decodes a visitor's secret: 16 to 32 bytes in base64url without padding, written in the only
+// way in which they can be. What is wrong with it is a problem that does not repeat it.
+func Secret(text string) ([]byte, error) {
+	// The decoder passes over line breaks, even when it is strict.
+	secret, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil || strings.ContainsAny(text, "\r\n") {
+		return nil, BadRequest("The secret has to be base64url without padding.")
+	}
+	if len(secret) < minSecret || len(secret) > maxSecret {
+		return nil, BadRequest("The secret has to be %d to %d bytes long, and has %d.", minSecret, maxSecret, len(secret))
+	}
+	return secret, nil
+}
+
+// Header returns the request's header of a name, in whatever case it was sent, or "".
+func Header(r Request, name string) string {
+	for sent, value := range r.Headers {
+		if strings.EqualFold(sent, name) {
+			return value
+		}
+	}
+	return ""
+}
+
 // Bearer returns the request's bearer token, or BadTicket.
 func Bearer(r Request) (string, error) {
-	for name, value := range r.Headers {
-		if strings.EqualFold(name, "Authorization") {
-			if scheme, token, ok := strings.Cut(value, " "); ok && strings.EqualFold(scheme, "Bearer") {
-				return strings.TrimSpace(token), nil
-			}
-		}
+	if scheme, token, ok := strings.Cut(Header(r, "Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
+		return strings.TrimSpace(token), nil
 	}
 	return "", BadTicket
 }

@@ -51,6 +51,8 @@ var (
 		Detail: "The ticket is not one of this event. Join again."}
 	OtherRun = &Problem{Code: "other-run", Status: http.StatusUnauthorized, Title: "Ticket of another sale",
 		Detail: "The ticket belongs to an earlier sale of this event. Join again with a new secret."}
+	CrossSite = &Problem{Code: "cross-site", Status: http.StatusForbidden, Title: "Sent from another site",
+		Detail: "A form of the room has to be sent from the room's own page. Open the page and send it there."}
 	Busy = &Problem{Code: "busy", Status: http.StatusTooManyRequests, Title: "Very busy",
 		Detail: "Too many visitors at this moment. Nothing is lost: ask again.", RetryAfter: busyRetry}
 	TooLarge = &Problem{Code: "too-large", Status: http.StatusRequestEntityTooLarge, Title: "Body too large",
@@ -70,9 +72,20 @@ func OverCap(retry time.Duration) *Problem {
 		Detail: "The shop has all the visitors that it can bear. Your turn is kept: ask again.", RetryAfter: max(retry, time.Second)}
 }
 
-// problemOf is the table from errors to what a client gets to see. What is not in it is ours to
+// Shown is an error that has its answer already, such as a page for somebody without JavaScript. It
+// is logged and counted as Err.
+type Shown struct {
+	Err    error
+	Answer Response
+}
+
+func (s *Shown) Error() string { return s.Err.Error() }
+
+func (s *Shown) Unwrap() error { return s.Err }
+
+// ProblemOf is the table from errors to what a client gets to see. What is not in it is ours to
 // mend, and the client may simply ask again.
-func problemOf(err error) *Problem {
+func ProblemOf(err error) *Problem {
 	var p *Problem
 	if errors.As(err, &p) {
 		return p

@@ -13,7 +13,7 @@ const (
 	EnvStatusBucket  = "STATUS_BUCKET"  // S3 bucket of status, seals and well-known documents: tick
 	EnvSecret        = "SECRET_ARN"     // Secrets Manager secret that the ticket, draw and HS256 keys are derived from: join, admit, place, tick
 	EnvPassKey       = "PASS_KEY_ID"    // KMS key that signs passes: admit signs, tick publishes its public half
-	EnvIssuer        = "ISSUER"         // the room's own https address without a trailing slash: admit, tick
+	EnvIssuer        = "ISSUER"         // the room's own https address without a trailing slash: admit, place, tick
 	EnvParameterPath = "PARAMETER_PATH" // Parameter Store path with both slashes, usually ParameterPath: tick, settings
 	EnvRoom          = "ROOM_NAME"      // value of DimensionRoom in the room's metrics: join, admit, place, tick, settings
 	EnvShards        = "DEFAULT_SHARDS" // shards of a run whose promoter sets none, 1 to 128: tick, settings
@@ -29,8 +29,10 @@ const (
 // EnvPassPublicKey for tick.
 func Variables(function string) []string {
 	switch function {
-	case FunctionJoin, FunctionPlace:
+	case FunctionJoin:
 		return []string{EnvTable, EnvRoom, EnvSecret}
+	case FunctionPlace:
+		return []string{EnvTable, EnvRoom, EnvSecret, EnvIssuer}
 	case FunctionAdmit:
 		return []string{EnvTable, EnvRoom, EnvSecret, EnvIssuer, EnvPassKey}
 	case FunctionTick:
@@ -75,14 +77,41 @@ type Route struct {
 	Function string // the function that answers
 }
 
+// Paths of the API, as API Gateway writes them. The forms of the page without JavaScript go to
+// addresses below the place's, so that its cookie is sent to nothing else.
+const (
+	PathJoin       = "/v1/events/{event}/join"
+	PathAdmit      = "/v1/events/{event}/admit"
+	PathPlace      = "/v1/events/{event}/place"
+	PathPlainJoin  = "/v1/events/{event}/place/join"
+	PathPlainEnter = "/v1/events/{event}/place/enter"
+	PathQR         = "/v1/events/{event}/qr"
+)
+
+// PathOf is a path of the API with an event's name in it.
+func PathOf(path, event string) string {
+	return strings.Replace(path, "{"+EventParameter+"}", event, 1)
+}
+
 // Routes lists the API's operations.
 func Routes() []Route {
 	return []Route{
-		{"POST", "/v1/events/{event}/join", FunctionJoin},
-		{"POST", "/v1/events/{event}/admit", FunctionAdmit},
-		{"GET", "/v1/events/{event}/place", FunctionPlace},
+		{"POST", PathJoin, FunctionJoin},
+		{"POST", PathAdmit, FunctionAdmit},
+		{"GET", PathPlace, FunctionPlace},
+		{"POST", PathPlainJoin, FunctionJoin},
+		{"POST", PathPlainEnter, FunctionAdmit},
+		{"POST", PathQR, FunctionPlace},
 	}
 }
+
+// PlainQuery is the query parameter, of any value, with which an event's address leads to the page
+// that needs no JavaScript.
+const PlainQuery = "plain"
+
+// PlaceCookie holds the place of a visitor whose browser runs no JavaScript. It is sent to PathPlace
+// and what lies below it.
+const PlaceCookie = "waitingroom_place"
 
 // Addresses below the room's own, as the page asks for them and as objects are keyed in S3
 // (without the leading slash).
@@ -111,6 +140,14 @@ const (
 	PageCacheControl  = "no-cache"
 	AssetCacheControl = "public, max-age=60"
 )
+
+// PlainHeaders are sent with the page that needs no JavaScript: it loads a style sheet and an icon.
+func PlainHeaders() map[string]string {
+	headers := PageHeaders()
+	headers["Content-Security-Policy"] = "default-src 'none'; style-src 'self'; img-src 'self'; " +
+		"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+	return headers
+}
 
 // ProblemPrefix is what precedes a problem's code in its `type`, whoever answers.
 const ProblemPrefix = "urn:waiting-room:problem:"

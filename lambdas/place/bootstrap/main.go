@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"log"
 	"os"
 	"time"
@@ -18,7 +19,7 @@ import (
 )
 
 func main() {
-	d, err := deployment.Load(context.Background(), names.EnvSecret, names.EnvRoom)
+	d, err := deployment.Load(context.Background(), names.EnvSecret, names.EnvIssuer, names.EnvRoom)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -27,5 +28,7 @@ func main() {
 		log.Fatal(err)
 	}
 	counts := &metrics.Log{Out: os.Stdout, Room: d.Env(names.EnvRoom), Now: time.Now}
-	lambda.Start(place.NewHandler(store.NewView(d.Store, time.Now), key).Answer(d.Log, counts))
+	lambda.Start(place.NewHandler(&place.Guide{
+		Line: store.NewView(d.Store, time.Now), Tickets: key, Issuer: d.Env(names.EnvIssuer), Random: rand.Reader, Now: time.Now,
+	}).Answer(d.Log, counts))
 }
