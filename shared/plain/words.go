@@ -1,10 +1,12 @@
 package plain
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io/fs"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -76,15 +78,32 @@ type languages struct {
 // choose returns the words in the language that an Accept-Language header wants most. A language
 // that is only related, as Spanish is to Catalan, is not taken for it.
 func choose(header string) (*words, error) {
-	name := fallback
-	if len(header) <= longestLanguages {
-		wanted, _, err := language.ParseAcceptLanguage(header)
-		if err != nil {
-			wanted = nil
-		}
-		name = nearest(wanted)
+	return inLanguage(nearest(wishes(header)))
+}
+
+// wishes are the languages of an Accept-Language header, the dearest first. One that cannot be read
+// does not spoil the others.
+func wishes(header string) []language.Tag {
+	if len(header) > longestLanguages {
+		return nil
 	}
-	return inLanguage(name)
+	type wish struct {
+		tag    language.Tag
+		weight float32
+	}
+	var all []wish
+	for part := range strings.SplitSeq(header, ",") {
+		tags, weights, err := language.ParseAcceptLanguage(part)
+		if err == nil && len(tags) == 1 && weights[0] > 0 {
+			all = append(all, wish{tags[0], weights[0]})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b wish) int { return cmp.Compare(b.weight, a.weight) })
+	tags := make([]language.Tag, len(all))
+	for i, w := range all {
+		tags[i] = w.tag
+	}
+	return tags
 }
 
 func nearest(wanted []language.Tag) string {
