@@ -150,6 +150,7 @@ export function begin(page) {
   }
 
   page.rendered = () => {
+    setShown("menu", true);
     for (const id of ["tell", "carry"]) setShown(id, !OVER.includes(page.view.state));
     setShown("how", !["loading", "unknown"].includes(page.view.state));
     speakUp();
@@ -171,7 +172,6 @@ export function begin(page) {
 
   offerLanguages();
   for (const id in FILES) element(id).addEventListener("toggle", () => open(id));
-  setShown("menu", true);
   page.render();
   page.shown();
   page.spoken();

@@ -7,7 +7,7 @@ const key = storageKey(event);
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const element = (id) => document.getElementById(id);
 
-// page is shared with later.js. There are no words until they are loaded.
+// Shared with later.js.
 const page = {
   event,
   api: makeApi(event, fetch.bind(window)),
@@ -15,7 +15,6 @@ const page = {
   element, setText, setShown, render, load, speak,
 };
 
-// Some screen readers speak again when the same text is written again.
 function setText(id, text) {
   if (element(id).textContent !== text) element(id).textContent = text;
 }
@@ -35,8 +34,8 @@ function render(view = page.view) {
   document.querySelector("main").dataset.state = state;
   setShown("join-again", among("expired"));
   setShown("enter", among("admitted", "elsewhere"));
-  setShown("offer", view.offer);
   if (!words) return;
+  setShown("offer", view.offer);
   const texts = page.texts = describe(view, words, language);
   document.title = `${texts.title} · ${page.shop || event}`;
   setText("heading", texts.heading);
@@ -82,7 +81,6 @@ async function insist(act) {
   }
 }
 
-// Of two languages that are on their way, the one chosen later wins.
 async function speak(tag) {
   page.tag = tag;
   const words = await insist(() => page.tag === tag && load(tag));
@@ -97,7 +95,6 @@ async function speak(tag) {
 
 function start() {
   let timer;
-  // The secret in a link goes out of the address before anybody can see or copy it.
   const [, run, secret] = /^#place=([0-9a-f]{32})\.([\w-]{22,43})$/.exec(location.hash) ?? [];
   if (location.hash) history.replaceState(history.state, "", location.pathname + location.search);
   const visit = page.visit = new Visit({
@@ -129,22 +126,21 @@ function start() {
   press("take", () => visit.adopt(true));
   press("mine", () => visit.adopt(false));
 
-  const wake = () => document.hidden || visit.wake();
-  for (const name of ["pageshow", "online"]) addEventListener(name, wake);
-  document.addEventListener("visibilitychange", wake);
+  for (const name of ["pageshow", "online"]) addEventListener(name, () => visit.wake());
+  document.addEventListener("visibilitychange", () => document.hidden || visit.wake());
   addEventListener("storage", (change) => change.key === key && visit.step());
   addEventListener("hashchange", () => location.hash && location.reload());
   setInterval(() => render(visit.view()), 500);
   visit.step();
 }
 
-let chosen = "";
+let chosen;
 try {
-  chosen = localStorage.getItem("waiting-room-language") ?? "";
+  chosen = localStorage.getItem("waiting-room-language");
 } catch {
-  // Then the browser's languages have to do.
+  // Storage is denied.
 }
-speak([chosen, ...navigator.languages].map(tagOf).find((tag) => TAGS.includes(tag)) ?? "en");
+speak([chosen ?? "", ...navigator.languages].map(tagOf).find((tag) => TAGS.includes(tag)) ?? "en");
 element("plain").hidden = true;
 setText("event", event);
 if (/^[a-z0-9-]{1,64}$/.test(event)) start();

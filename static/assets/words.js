@@ -1,7 +1,6 @@
 // Words and formats, all pure. words is what words/*.json holds, language a tag for Intl.
 export const TAGS = "ar cs da de el en es fi fr he hi hu id it ja ko nb nl pl pt ro sv tr uk zh zh-Hant".split(" ");
 
-// tagOf names the words that a language has, or would have.
 export function tagOf(language) {
   const [base] = language.toLowerCase().split("-");
   return base === "zh" && /-(hant|tw|hk|mo)/i.test(language) ? "zh-Hant"
@@ -13,7 +12,6 @@ export const moment = (time, language, options = { dateStyle: "medium", timeStyl
 
 const unit = (name, language) => new Intl.NumberFormat(language, { style: "unit", unit: name, unitDisplay: "long" });
 
-// say fills in a text; one with plurals is chosen by values.n.
 export function say(words, language, key, values) {
   const text = words[key] ?? "";
   return (text.other ? text[new Intl.PluralRules(language).select(values.n)] ?? text.other : text)
@@ -28,7 +26,6 @@ export function countdown(ms, language) {
   return days ? `${unit("day", language).format(days)} ${clock}` : clock;
 }
 
-// waits is for a range of minutes.
 export function waits(range, words, language) {
   if (!range) return words["wait.unknown"];
   if (range[1] === 1) return words["wait.short"];
@@ -41,7 +38,6 @@ export function waits(range, words, language) {
 
 const LEADS = { joining: "loading.lead", expired: "expired.lead", offline: "trying", busy: "trying" };
 
-// describe gives the texts of a view.
 export function describe({ state, mine, status, held, range, ahead }, words, language) {
   const heading = words[state === "expired" ? mine.outcome : state];
   const lead = say(words, language, held && state === "turn" ? "turn.full" : LEADS[state] ?? `${state}.lead`,
