@@ -3,7 +3,7 @@ export const TAGS = "ar cs da de el en es fi fr he hi hu id it ja ko nb nl pl pt
 
 export function tagOf(language) {
   const [base] = language.toLowerCase().split("-");
-  return base === "zh" && /-(hant|tw|hk|mo)/i.test(language) ? "zh-Hant"
+  return /^zh-(hant|tw|hk|mo)/i.test(language) ? "zh-Hant"
     : { no: "nb", nn: "nb", iw: "he", in: "id" }[base] ?? base;
 }
 
