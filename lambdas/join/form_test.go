@@ -149,7 +149,7 @@ func TestRefusalsOfAForm(t *testing.T) {
 		again  bool // the form is shown with the same secret
 		logged bool
 	}{
-		{"too early", func(st *room.State) { st.Phase, st.PreQueue = room.Scheduled, st.OnSale.Add(1 << 40) }, "", nil, 403, "not-open-yet", "scheduled", false, false},
+		{"too early", func(st *room.State) { st.Phase, st.PreQueue = room.Scheduled, st.OnSale.Add(1<<40) }, "", nil, 403, "not-open-yet", "scheduled", false, false},
 		{"sold out", func(st *room.State) { st.Phase = room.SoldOut }, "", nil, 410, "sold-out", "soldout", false, false},
 		{"over", func(st *room.State) { st.Phase = room.Closed }, "", nil, 410, "over", "closed", false, false},
 		{"throttled", func(*room.State) {}, "Count", store.ErrThrottled, 429, "busy", "busy", true, true},

@@ -40,13 +40,19 @@ func (s source) State(ctx context.Context, event string) (room.State, error) {
 	return s.Memory.State(ctx, event)
 }
 
-// counter is a source of bytes that never repeats the first of a read.
-type counter byte
+// counter is a source of bytes that gives other ones each time, or fails.
+type counter struct {
+	reads byte
+	fail  error
+}
 
 func (c *counter) Read(b []byte) (int, error) {
+	if c.fail != nil {
+		return 0, c.fail
+	}
 	clear(b)
-	*c++
-	b[0] = byte(*c)
+	c.reads++
+	b[0] = c.reads
 	return len(b), nil
 }
 
