@@ -1,5 +1,5 @@
 // The turn comes while nobody looks.
-import { expect, inShop, reach, test, words, moreWords } from "./fixtures.js";
+import { expect, inShop, lookAgain, pass, reach, test, words, moreWords } from "./fixtures.js";
 import { NOW, POSITION, answerWith, placed, remember, sealWith, statusAt } from "./documents.js";
 
 const en = words("en");
@@ -23,7 +23,8 @@ async function inLineWith(page, house, documents) {
   await remember(page, placed());
   await answerWith(page, documents);
   await page.route("https://shop.example/**", (route) => route.fulfill({ contentType: "text/html", body: "<title>shop</title>" }));
-  await page.clock.install({ time: NOW });
+  await page.clock.install({ time: NOW - 1000 });
+  await page.clock.pauseAt(NOW);
   await page.goto(house.page);
   await reach(page, "waiting");
 }
@@ -43,14 +44,14 @@ test("a hidden tab calls, holds the claim, and goes when it is looked at", async
   await inLineWith(page, house, documents);
   await page.evaluate(() => window.look(true));
   turnComes(documents);
-  await page.clock.runFor(61000);
+  await pass(page, 5000);
   await reach(page, "turn");
   await expect(page).toHaveTitle(new RegExp(en.turn));
-  await page.clock.runFor(15000);
+  await pass(page, 20000);
   expect(claims).toEqual([]);
   await page.evaluate(() => window.look(false));
   await expect.poll(() => claims.length).toBe(1);
-  await page.clock.runFor(2000);
+  await pass(page, 2000);
   await expect(page).toHaveURL("https://shop.example/checkout");
 });
 
@@ -61,12 +62,13 @@ test("a hidden tab that nobody looks at goes after half a minute", async ({ page
   await inLineWith(page, house, documents);
   await page.evaluate(() => window.look(true));
   turnComes(documents);
-  await page.clock.runFor(61000);
+  await pass(page, 5000);
   await reach(page, "turn");
   expect(claims).toEqual([]);
-  await page.clock.runFor(31000);
-  await expect.poll(() => claims.length).toBe(1);
-  await page.clock.runFor(2000);
+  await pass(page, 20000);
+  expect(claims).toEqual([]);
+  await pass(page, 15000);
+  expect(claims.length).toBe(1);
   await expect(page).toHaveURL("https://shop.example/checkout");
 });
 
@@ -97,7 +99,7 @@ test("who asked for it hears a sound and sees a notification", async ({ page, co
 
   await page.evaluate(() => window.look(true));
   turnComes(documents);
-  await page.clock.runFor(61000);
+  await pass(page, 5000);
   await reach(page, "turn");
   await expect.poll(() => page.evaluate(() => window.calls)).toContain(en.turn);
   expect(await page.evaluate(() => window.calls)).toContain("tone");
@@ -117,7 +119,7 @@ test("who did not ask for it is not disturbed", async ({ page, house }) => {
   await inLineWith(page, house, documents);
   await page.evaluate(() => window.look(true));
   turnComes(documents);
-  await page.clock.runFor(61000);
+  await pass(page, 5000);
   await reach(page, "turn");
   expect(await page.evaluate(() => window.calls)).toEqual([]);
 });
@@ -130,7 +132,7 @@ test("a background tab comes to the shop by itself", async ({ page, openRoom }) 
   await reach(page, "waiting", "nearly");
   await page.evaluate(() => window.look(true));
   await room.set("rate", 600);
-  await reach(page, "turn");
-  await page.clock.runFor(31000);
+  await lookAgain(page, (limit) => expect(page.locator("main")).toHaveAttribute("data-state", "turn", limit));
+  await pass(page, 33000);
   await inShop(page);
 });

@@ -13,6 +13,28 @@ export const moreWords = (tag) => JSON.parse(readFileSync(new URL(`assets/words/
 // say puts values into a text as the page does.
 export const say = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 
+// Traffic knows which requests of a browser are under way.
+class Traffic {
+  #open = new Set();
+  #waiting = [];
+
+  constructor(context) {
+    context.on("request", (request) => this.#open.add(request));
+    for (const end of ["requestfinished", "requestfailed"]) {
+      context.on(end, (request) => {
+        this.#open.delete(request);
+        if (this.#open.size === 0) this.#waiting.splice(0).forEach((resume) => resume());
+      });
+    }
+  }
+
+  async quiet() {
+    while (this.#open.size > 0) await new Promise((resolve) => this.#waiting.push(resolve));
+  }
+}
+
+const traffic = new WeakMap();
+
 // Watch collects errors, warnings, exceptions and violations of the page's policy. allow takes patterns
 // of what a test brings about itself.
 class Watch {
@@ -25,6 +47,7 @@ class Watch {
 
   // context is watched with all pages that it has and gets.
   on(context) {
+    traffic.set(context, new Traffic(context));
     context.on("console", (message) => {
       if (["error", "warning"].includes(message.type())) {
         this.complaints.push(`${message.type()}: ${message.text()} ${message.location().url}`);
@@ -99,4 +122,22 @@ export async function keeps(page, before) {
 export async function inShop(page) {
   await expect(page.locator("#pass-checked")).toBeVisible();
   return page.locator("#visitor").textContent();
+}
+
+// pass lets time go by on the clock that the test has installed. Answers come in the time in which
+// they were asked for: a clock that jumps would have the page give up on them.
+export async function pass(page, ms) {
+  for (let passed = 0; passed < ms; passed += 1000) {
+    await page.clock.runFor(Math.min(1000, ms - passed));
+    await traffic.get(page.context()).quiet();
+    await page.evaluate(() => {}).catch(() => {}); // on its way to the shop, the page has no answer
+  }
+}
+
+// lookAgain has the page ask for the status before it would have, until what is expected holds.
+export async function lookAgain(page, expected) {
+  await expect(async () => {
+    await page.evaluate(() => window.dispatchEvent(new Event("online")));
+    await expected({ timeout: 1500 });
+  }).toPass({ timeout: 15000 });
 }

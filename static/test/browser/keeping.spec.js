@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, inShop, keeps, reach, recordOf, test, words } from "./fixtures.js";
+import { expect, inShop, keeps, pass, reach, recordOf, test, words } from "./fixtures.js";
 
 const en = words("en");
 const placeShown = (page) => page.locator("#place").textContent();
@@ -15,8 +15,9 @@ async function inLine(page, room) {
 }
 
 // First, since it takes a minute: the shortest turn that a promoter can give.
-test("a laptop that slept past the turn is told so, and joins again", async ({ page, openRoom }) => {
+test("a laptop that slept past the turn is told so, and joins again", async ({ page, openRoom, watch }) => {
   test.setTimeout(120000);
+  watch.allow(/410/);
   const room = await openRoom();
   await room.set("claim-window", "1m");
   await page.clock.install();
@@ -95,8 +96,9 @@ test("the back button in the shop shows the room and does not bounce", async ({ 
   const visitor = await inShop(page);
   await page.goBack();
   await reach(page, "admitted");
+  const status = page.waitForResponse((answer) => answer.url().includes("/status/"));
   await page.reload();
-  await page.waitForResponse((answer) => answer.url().includes("/status/"));
+  await status;
   await reach(page, "admitted");
   await expect(page).toHaveURL(room.page);
   await page.locator("#enter").click();
@@ -150,7 +152,7 @@ test("a network that is gone for ten minutes", async ({ page, context, openRoom,
   await page.clock.install();
   const before = await inLine(page, room);
   await context.setOffline(true);
-  for (let passed = 0; passed < 600; passed += 30) await page.clock.runFor(30000);
+  await pass(page, 600000);
   await reach(page, "offline");
   await expect(page.locator("#lead")).toContainText(en.kept);
   await expect(page.locator("#place")).toHaveText("1");

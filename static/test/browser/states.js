@@ -16,7 +16,7 @@ const open = (id, ready) => ({
   record: placed(), documents: sealed, reaches: "waiting",
   async then(page) {
     await page.locator(`#${id} > summary`).click();
-    await page.locator(`#${id} ${ready}`).first().waitFor();
+    await page.locator(`#${id} > div`).locator(ready).first().waitFor();
   },
 });
 

@@ -1,5 +1,5 @@
 // Documents that are wrong: the page shows no place that is not true, and goes on with the next right one.
-import { expect, reach, recordOf, test, words } from "./fixtures.js";
+import { expect, pass, reach, recordOf, test, words } from "./fixtures.js";
 import { NOW, POSITION, RUN, answerWith, placed, remember, sealWith, statusAt } from "./documents.js";
 
 const en = words("en");
@@ -14,7 +14,7 @@ async function inLine(page, house, documents, record = placed()) {
 // next has the page ask for the status, and waits until it has been given what documents say.
 async function next(page) {
   const answered = page.waitForResponse((answer) => answer.url().includes("/status/"));
-  await page.clock.runFor(1500);
+  await pass(page, 1500);
   await page.evaluate(() => window.dispatchEvent(new Event("online")));
   await answered;
 }
@@ -37,7 +37,7 @@ for (const [name, status] of Object.entries(broken)) {
     await reach(page, "busy");
     await expect(page.locator("#line")).toBeHidden();
     documents.status = statusAt();
-    await page.clock.runFor(20000);
+    await pass(page, 20000);
     await reach(page, "waiting");
     documents.status = status;
     await next(page);
@@ -102,14 +102,12 @@ for (const [name, seal] of Object.entries(misfits)) {
   test(`a seal ${name}: no place is invented`, async ({ page, house }) => {
     const documents = { status: statusAt(), seal };
     await inLine(page, house, documents);
-    await expect.poll(async () => {
-      await page.clock.runFor(2000);
-      return page.locator("main").getAttribute("data-state");
-    }).toBe("doubt");
+    await pass(page, 8000);
+    await reach(page, "doubt");
     await expect(page.locator("#line")).toBeHidden();
     await expect(page.locator("#heading")).toHaveText(en.doubt);
     documents.seal = sealWith(POSITION);
-    await page.clock.runFor(61000);
+    await pass(page, 61000);
     await reach(page, "waiting");
     expect((await recordOf(page)).run).toBe(RUN);
   });
