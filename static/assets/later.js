@@ -150,7 +150,8 @@ export function begin(page) {
   }
 
   page.rendered = () => {
-    setShown("menu", true);
+    // What comes late must not push away what is there already.
+    setShown("menu", !element("menu").hidden || !["loading", "joining", "placing"].includes(page.view.state));
     for (const id of ["tell", "carry"]) setShown(id, !OVER.includes(page.view.state));
     setShown("how", !["loading", "unknown"].includes(page.view.state));
     speakUp();
