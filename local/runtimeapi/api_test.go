@@ -57,7 +57,7 @@ func TestAnswersAreThoseOfLocal(t *testing.T) {
 	w.grantPass(t, sales["demo"], 2, -time.Hour)
 	programs := w.startAll(t)
 	t.Run("first claims", func(t *testing.T) { w.checkFirstClaims(t, programs[names.FunctionAdmit], sales) })
-	exchanges := slices.Concat(joinExchanges(t, w, sales), admitExchanges(t, w, sales), placeExchanges(t, w, sales))
+	exchanges := slices.Concat(joinExchanges(t, w, sales), admitExchanges(t, w, sales), placeExchanges(t, w, sales), formExchanges(t, w, sales))
 	for _, x := range exchanges {
 		t.Run(x.function+" "+x.name, func(t *testing.T) {
 			r := w.same(t, programs[x.function], x.event)
@@ -170,7 +170,43 @@ func placeExchanges(t *testing.T, w *world, sales map[string]*sale) []exchange {
 			exchanges = append(exchanges, exchange{event + " " + strconv.Itoa(position), place, w.placeRequest(t, event, s.tickets[position]), 200, ""})
 		}
 	}
-	return exchanges
+	for event, s := range sales {
+		exchanges = append(exchanges, exchange{event + " as a page", place, w.cookieRequest(t, "place/testdata/page.json", event, s.tickets[8]), 200, ""})
+	}
+	return append(exchanges,
+		exchange{"the page of an unknown event", place, w.cookieRequest(t, "place/testdata/page.json", "nothing", sales["demo"].tickets[1]), 404, ""},
+		exchange{"a code", place, recorded(t, "lambdas/place/testdata/qr.json"), 200, ""},
+		exchange{"a code for nothing", place, derived(t, recorded(t, "lambdas/place/testdata/qr.json"), body("{}")), 400, "bad-request"},
+	)
+}
+
+// formExchanges are of the page without JavaScript. Pages that hold a new secret are never the same.
+func formExchanges(t *testing.T, w *world, sales map[string]*sale) []exchange {
+	const form = "/testdata/form.json"
+	w.keepSecret(sales["demo"].secrets[5], "a visitor's secret")
+	held := func(event, secret string) []byte {
+		return derived(t, w.cookieRequest(t, names.FunctionJoin+form, event, ""), body("secret="+secret))
+	}
+	return []exchange{
+		{"a form of a place held", names.FunctionJoin, held("demo", sales["demo"].secrets[5]), 303, ""},
+		{"a form when sold out", names.FunctionJoin, held("sold", newSecret()), 410, ""},
+		{"a form when closed", names.FunctionJoin, held("closed", newSecret()), 410, ""},
+		{"a form that is none", names.FunctionJoin, held("demo", "x"), 400, "bad-request"},
+		{"a form of the turn that was claimed", names.FunctionAdmit, w.cookieRequest(t, names.FunctionAdmit+form, "demo", sales["demo"].tickets[1]), 200, ""},
+		{"a form before the turn", names.FunctionAdmit, w.cookieRequest(t, names.FunctionAdmit+form, "demo", sales["demo"].tickets[8]), 303, ""},
+	}
+}
+
+// cookieRequest is a recorded event of a browser without JavaScript, with another event and ticket.
+func (w *world) cookieRequest(t *testing.T, file, event, ticket string) []byte {
+	if ticket != "" {
+		w.keepSecret(ticket, "a ticket")
+	}
+	return derived(t, recorded(t, "lambdas/"+file), func(members map[string]any) {
+		members["pathParameters"] = map[string]any{names.EventParameter: event}
+		members["path"] = strings.Replace(members["path"].(string), "demo", event, 1)
+		members["headers"].(map[string]any)["Cookie"] = names.PlaceCookie + "=" + ticket
+	})
 }
 
 // checkFirstClaims has the program issue passes. Local, which is asked second, gives the same ones
@@ -383,9 +419,14 @@ func TestAPlaceOutlivesTheProcess(t *testing.T) {
 
 // What was recorded is what API Gateway sends for the routes that the stack and local have.
 func TestRecordedEventsAreOfTheRoutes(t *testing.T) {
+	files := map[string]string{
+		names.PathJoin: "join/testdata/request.json", names.PathPlainJoin: "join/testdata/form.json",
+		names.PathAdmit: "admit/testdata/request.json", names.PathPlainEnter: "admit/testdata/form.json",
+		names.PathPlace: "place/testdata/request.json", names.PathQR: "place/testdata/qr.json",
+	}
 	for _, route := range names.Routes() {
 		var r httpapi.Request
-		if err := json.Unmarshal(recorded(t, "lambdas/"+route.Function+"/testdata/request.json"), &r); err != nil {
+		if err := json.Unmarshal(recorded(t, "lambdas/"+files[route.Path]), &r); err != nil {
 			t.Fatal(err)
 		}
 		path := strings.ReplaceAll(route.Path, "{"+names.EventParameter+"}", r.PathParameters[names.EventParameter])

@@ -105,11 +105,14 @@ func (w *world) askLocal(t testing.TB, function string, event []byte) []byte {
 	if err != nil {
 		t.Fatalf("an error reached the runtime: %v", err)
 	}
-	text, err := json.Marshal(response)
-	if err != nil {
+	// As the program writes it: angle brackets of a page stay as they are.
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(response); err != nil {
 		t.Fatal(err)
 	}
-	return text
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n"))
 }
 
 // ask is the program's answer to an event.
