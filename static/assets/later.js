@@ -47,6 +47,14 @@ export class Announcer {
   }
 }
 
+function remembered(key) {
+  try {
+    return localStorage.getItem(key) !== null;
+  } catch {
+    return false;
+  }
+}
+
 const make = (name, properties) => Object.assign(document.createElement(name), properties);
 
 // begin takes what page.js shares. It is called again only if it has thrown.
@@ -172,6 +180,8 @@ export function begin(page) {
   page.call = () => modules.bell?.call();
 
   offerLanguages();
+  // Whoever asked to be called, and then reloaded, is still waiting for it.
+  if (remembered(`waiting-room-bell:${page.event}`)) element("tell").open = true;
   for (const id in FILES) element(id).addEventListener("toggle", () => open(id));
   page.render();
   page.shown();
