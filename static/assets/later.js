@@ -5,7 +5,7 @@ import { TAGS, say, tagOf } from "./words.js";
 const FILES = { tell: "bell", carry: "carry", how: "proof" };
 const OVER = ["loading", "unknown", "closed", "admitted", "elsewhere"];
 const QUIET = 30000;
-// Over before they could be read out.
+// Over before they could be read out; whatever was said of them would hold back the place for 30 s.
 const BRIEF = ["loading", "arriving", "joining", "placing"];
 
 // pickMessage chooses [language, text] for languages, best first: the same tag, the same language,
@@ -21,13 +21,14 @@ export function pickMessage(messages, languages) {
 }
 
 // partsOf gives what is announced of a view, in order. None of it ticks.
-export function partsOf({ state, position, notices, offer }, { heading, lead, wait }, words, language) {
-  const parts = BRIEF.includes(state) ? [] : [`${heading}.`, lead];
+export function partsOf({ state, position, notices, offer }, { heading, lead, wait }, words, language, message) {
+  if (BRIEF.includes(state)) return [];
+  const parts = [`${heading}.`, lead];
   if (["waiting", "nearly"].includes(state)) {
     const number = say(words, language, "number", { n: position });
     parts.splice(state === "nearly" ? 1 : 0, 2, number, `${words.wait}: ${wait}.`);
   }
-  return [...parts, ...(offer ? [words.offer] : []), ...notices.map((key) => words[key])];
+  return [...parts, offer && words.offer, ...notices.map((key) => words[key]), message].filter(Boolean);
 }
 
 // Announcer keeps the live region calm: what is new is said, not more often than every 30 s, and the
@@ -82,8 +83,8 @@ export function begin(page) {
   function speakUp() {
     const { view, texts, words, language } = page;
     const message = showMessage(view.status?.message);
-    const parts = partsOf(view, texts, words, language);
-    const text = announcer.next(message ? [...parts, message] : parts, performance.now(), view.state === "turn");
+    const parts = partsOf(view, texts, words, language, message);
+    const text = announcer.next(parts, performance.now(), view.state === "turn");
     if (text) announce(text);
   }
 
