@@ -123,7 +123,7 @@ func TestPages(t *testing.T) {
 		{"before the commitment can be read", outside(func(st *room.State) { st.Phase, st.Hidden = room.PreQueue, true }, inPool), nil, 200, "loading",
 			[]string{refreshIn("5"), "One moment, please."}, []string{joins}},
 		{"countdown", outside(phase(room.PreQueue), inPool), nil, 200, "arriving",
-			[]string{"the same chance", "The sale starts in", "10 min", joins, "Join the line", "cookie of this browser"}, []string{"http-equiv", enters}},
+			[]string{"the same chance", "The sale starts in", "10 min", joins, "cookie of this browser", "Join the line"}, []string{"http-equiv", enters}},
 		{"the pre-queue opens by the clock", outside(phase(room.Scheduled), inPool), nil, 200, "arriving", []string{joins}, nil},
 		{"countdown, joined", in(standing(0, phase(room.PreQueue)), inPool), nil, 200, "pool",
 			[]string{refreshIn("60"), "You are in the waiting room", "random place", "10 min", reloads, `<a href="/v1/events/demo/place">Reload now</a>`}, []string{joins, enters}},
@@ -402,7 +402,7 @@ func TestDurations(t *testing.T) {
 		t.Fatal(err)
 	}
 	for d, want := range map[time.Duration]string{
-		0: "less than a minute", time.Minute: "less than a minute", time.Minute + 1: "2 min", 10 * time.Minute: "10 min",
+		0: "less than a minute", time.Minute: "1 min", time.Minute + 1: "2 min", 10 * time.Minute: "10 min",
 		119 * time.Minute: "119 min", 2 * time.Hour: "2 hr", 150 * time.Minute: "3 hr", 2000 * time.Hour: "2,000 hr",
 	} {
 		if got := w.duration(d); got != want {

@@ -247,7 +247,7 @@ func write(n, unit string) string { return strings.Replace(unit, "n", n, 1) }
 // of one hour differs from that of more in some languages, so there is none.
 func (w *words) duration(d time.Duration) string {
 	switch {
-	case d <= time.Minute:
+	case d < time.Minute:
 		return w.say("wait.short")
 	case d < 2*time.Hour:
 		return w.minutes(w.number(int64((d + time.Minute - 1) / time.Minute)))
