@@ -36,8 +36,8 @@ const (
 
 // PollDelay is the time to the next poll of someone whose next change is wait away.
 func PollDelay(wait time.Duration, random float64) time.Duration {
-	delay := min(time.Minute, max(2500*time.Millisecond, wait/10))
-	return scale(delay, 0.8+0.2*random)
+	delay := min(time.Minute, 2500*time.Millisecond+min(time.Minute, scale(max(0, wait), 0.75)))
+	return scale(delay, 0.95+0.05*random)
 }
 
 // JoinSpread is for how long a join is held back before the on-sale.
@@ -60,7 +60,7 @@ func ClaimRetry(retryAfter time.Duration, random float64) time.Duration {
 
 // UnknownDelay is the time to the next poll of an event that nobody knows, after missing others.
 func UnknownDelay(missing int, random float64) time.Duration {
-	return PollDelay(25*time.Second<<min(missing, 5), random)
+	return PollDelay(2*time.Second<<min(missing, 5), random)
 }
 
 // RetryAfter reads when the server wants to be asked again: from the header, or from the answer's
@@ -135,7 +135,16 @@ type Situation struct {
 	Position      int64         // 0 until it is drawn
 	Admitted      int64         // of the status
 	PerMinute     float64       // of the pointer; 0 while it stands
-	Open          time.Duration // for how long this page has seen the line open; negative if it does not
+	Open          time.Duration // see Opened; negative if the line is not open
+}
+
+// Opened is since when the line is open for a page that sees it open for the first time: since the
+// on-sale for one that came later, whose first status this is.
+func Opened(s *Status, first bool, now time.Time) time.Time {
+	if first && s.OnSaleAt.Before(now) {
+		return s.OnSaleAt
+	}
+	return now
 }
 
 // PollWait is how far away the visitor's next change is.
@@ -158,8 +167,8 @@ func PollWait(s Situation) time.Duration {
 	}
 	wait := scale(time.Minute, minutes)
 	if s.Open >= 0 {
-		// Nobody stays away for longer than the line has been watched.
-		wait = min(wait, scale(s.Open, 10))
+		// Nobody stays away for longer than the line has been open.
+		wait = min(wait, scale(s.Open, 1.33))
 	}
 	return wait
 }

@@ -281,7 +281,8 @@ func next(random *rand.Rand) checked {
 		case phase != room.Open:
 			opened = Forever
 		case opened == Forever:
-			opened = now
+			status := &Status{OnSaleAt: began.Add(onSale)}
+			opened = Opened(status, i == 0, began.Add(now)).Sub(began)
 		}
 		statuses = append(statuses, given{"event": "demo", "run": "r", "version": i, "phase": phase, "time": at(now),
 			"prequeue": at(preQueue), "onsale": at(onSale), "sealed": 1, "admitted": admitted, "rate": rate})

@@ -121,10 +121,11 @@ func (c *crowd) polled(i int32, p polled) {
 // accept takes a status, unless the visitor has a newer one, and sets the time of the next poll.
 func (c *crowd) accept(i int32, s *seen) {
 	v, visitor := &c.visits[i], &c.log.Visitors[i]
-	if v.status == nil {
+	first := v.status == nil
+	if first {
 		v.since = s.number
 	}
-	if v.status == nil || page.IsNewer(v.status.Status, s.Status) {
+	if first || page.IsNewer(v.status.Status, s.Status) {
 		v.status = s
 	}
 	s = v.status
@@ -132,7 +133,8 @@ func (c *crowd) accept(i int32, s *seen) {
 	if s.Phase != room.Open {
 		v.openedAt = never
 	} else if v.openedAt == never {
-		v.openedAt = milliseconds(now)
+		since := c.serverNow()
+		v.openedAt = milliseconds(now - since.Sub(page.Opened(s.Status, first, since)))
 	}
 	if s.Phase == room.Closed && !v.admitted {
 		c.end(i, SoldOut)

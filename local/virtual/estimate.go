@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"waitingroom/local/page"
+	"waitingroom/shared/room"
 )
 
 // The polls of a crowd in line run no code of the room, and in a long sale there are billions of them.
@@ -20,44 +21,41 @@ import (
 
 // The page's delays, taken from its rules so that they follow them.
 var (
-	shortest  = mean(page.PollDelay(0, 0), page.PollDelay(0, 1))
-	longest   = mean(page.PollDelay(page.Forever, 0), page.PollDelay(page.Forever, 1))
-	jitter    = page.PollDelay(page.Forever, 0).Seconds() / page.PollDelay(page.Forever, 1).Seconds()
-	nearest   = page.PollDelay(0, 1).Seconds()                     // the delay before its jitter
-	farthest  = page.PollDelay(page.Forever, 1).Seconds()          // the same
-	waitShare = page.PollDelay(100*time.Second, 1).Seconds() / 100 // of the wait, in between
-	shrinks   = shrinking()
-	grows     = growing()
+	shortest   = mean(page.PollDelay(0, 0), page.PollDelay(0, 1))
+	longest    = mean(page.PollDelay(page.Forever, 0), page.PollDelay(page.Forever, 1))
+	jitter     = page.PollDelay(page.Forever, 0).Seconds() / page.PollDelay(page.Forever, 1).Seconds()
+	nearest    = page.PollDelay(0, 1).Seconds()                               // the delay before its jitter
+	farthest   = page.PollDelay(page.Forever, 1).Seconds()                    // the same
+	waitShare  = (page.PollDelay(10*time.Second, 1).Seconds() - nearest) / 10 // of the wait, on top of the nearest
+	openShare  = (page.PollDelay(unmeasured, 1).Seconds() - nearest) / 10     // of the time since the line opened
+	unmeasured = page.PollWait(page.Situation{Phase: room.Open, Position: math.MaxInt32, PerMinute: 1, Open: 10 * time.Second})
+	shrinks    = meanLog(-waitShare)
+	grows      = meanLog(openShare)
 )
 
 func mean(a, b time.Duration) float64 { return (a + b).Seconds() / 2 }
 
-// shrinking is the mean of -ln(1 - waitShare·u), u even from jitter to 1: by how much a wait shrinks,
-// as a logarithm, from one poll to the next. Growing is that of ln(1 + u), of a delay as long as the
-// line has been open.
-func shrinking() float64 {
-	integral := func(v float64) float64 { return v - v*math.Log(v) } // of -ln v
-	return (integral(1-waitShare*jitter) - integral(1-waitShare)) / waitShare / (1 - jitter)
-}
-
-func growing() float64 {
+// meanLog is the mean of |ln(1 + share·u)|, u even from jitter to 1. A delay is share·u of a wait (or
+// of the time since the line opened) and of nearest/share on top: from one poll to the next their sum
+// shrinks (or grows) by that much, as a logarithm.
+func meanLog(share float64) float64 {
 	integral := func(v float64) float64 { return v*math.Log(v) - v } // of ln v
-	return (integral(2) - integral(1+jitter)) / (1 - jitter)
+	return math.Abs((integral(1+share) - integral(1+share*jitter)) / share / (1 - jitter))
 }
 
 // pollsPerSecond is how often a page asks that waits for something wait seconds away and has seen the
-// line open for open seconds. math.Inf(1) stands for a wait or an opening without an end.
+// line open for open seconds. math.Inf(1) stands for a wait or an opening without an end, and a wait of
+// 0 does not become less.
 func pollsPerSecond(wait, open float64) float64 {
-	delay := min(waitShare*wait, open)
-	switch {
-	case delay <= nearest:
+	switch far := min(waitShare*wait, openShare*open); {
+	case wait == 0:
 		return 1 / shortest
-	case delay >= farthest:
+	case nearest+far >= farthest:
 		return 1 / longest
-	case open < waitShare*wait:
-		return 1 / (grows * open)
+	case openShare*open < waitShare*wait:
+		return 1 / (grows * (open + nearest/openShare))
 	}
-	return waitShare / shrinks / delay
+	return 1 / (shrinks * (wait + nearest/waitShare))
 }
 
 // crowd estimates the polls of all who have joined.
@@ -76,8 +74,6 @@ type crowd struct {
 	sums        []float64 // of one in each block that is near, or was
 	counts      []int32   // who wait, by block
 	first, end  int64     // the blocks that are near: from the pointer to some ten minutes behind it
-	newcomers   [64]float64
-	clock       int // of newcomers, in seconds
 }
 
 // view is what decides how often pages poll, in seconds and places a second.
@@ -115,10 +111,7 @@ func (c *crowd) advance(now time.Duration, v view) float64 {
 	made += float64(c.line-near) * c.perFar
 	c.sumUnplaced += seconds * c.perUnplaced
 	c.sumFar += seconds * c.perFar
-	made = made*seconds + c.newcomers[c.clock%len(c.newcomers)]
-	c.newcomers[c.clock%len(c.newcomers)] = 0
-	c.clock++
-	return made
+	return made * seconds
 }
 
 // approach moves the near blocks on: behind their end a wait is too long to make a difference.
@@ -161,28 +154,4 @@ func (c *crowd) call(position int64) {
 	c.counts[position/c.block]--
 	c.line--
 	c.called++
-}
-
-// settling is how long the page of somebody who came after the on-sale has been open when it knows
-// its place, about.
-const settling = 3
-
-// welcome is for n visitors who came to an open line: in their first minute they poll more often than
-// those who came earlier, since nobody stays away for longer than the line has been watched. It
-// returns how many polls each of them makes on top.
-func (c *crowd) welcome(n int64, v view, position int64) float64 {
-	wait := math.Inf(1)
-	if v.speed > 0 {
-		wait = float64(position-v.admitted) / v.speed
-	}
-	sum := 0.0
-	for second := settling; second < len(c.newcomers); second++ {
-		extra := pollsPerSecond(wait, float64(second)+0.5) - pollsPerSecond(wait, v.open)
-		if extra <= 0 {
-			break
-		}
-		sum += extra
-		c.newcomers[(c.clock+second-settling)%len(c.newcomers)] += float64(n) * extra
-	}
-	return sum
 }

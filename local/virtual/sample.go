@@ -31,18 +31,18 @@ func (s Sample) Error() float64 {
 type watched struct {
 	polls  int64
 	pace   page.Pace
-	opened time.Duration // when it first saw the line open, or surge.Never
+	opened time.Duration // since when the line is open, or surge.Never
 }
 
 // see is a poll.
-func (w *watched) see(status *page.Status, now time.Duration) {
+func (w *watched) see(status *page.Status, elapsed time.Duration, now time.Time) {
 	w.polls++
 	w.pace.Add(status.Phase, status.At, status.Admitted)
 	switch {
 	case status.Phase != room.Open:
 		w.opened = surge.Never
 	case w.opened == surge.Never:
-		w.opened = now
+		w.opened = elapsed - now.Sub(page.Opened(status, w.polls == 1, now))
 	}
 }
 

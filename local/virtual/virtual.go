@@ -256,12 +256,9 @@ func (s *sale) place(cohort int64) error {
 	}
 	delete(s.house.documents, path) // nobody asks the bucket again: it is cached for a year
 	s.at = append(s.at, make([]uint32, seal.Size)...)
-	members, extra := s.members[cohort], 0.0
+	members := s.members[cohort]
 	delete(s.members, cohort)
-	if cohort > 0 {
-		extra = s.crowd.welcome(int64(len(members)), s.view(), seal.Base+1)
-	}
-	waited := s.crowd.waiting(s.elapsed) + extra
+	waited := s.crowd.waiting(s.elapsed)
 	for _, i := range members {
 		v := &s.log.Visitors[i]
 		position, counted := drawn.Position(v.Shard, v.Seq)

@@ -188,14 +188,15 @@ func TestBadOptions(t *testing.T) {
 	}
 }
 
-// TestPollsPerSecond holds the closed form between the longest delay that a page may draw and the
-// shortest. How near it comes to delays that are drawn, the sample of each sale shows.
+// TestPollsPerSecond holds the closed form near the delay that a page draws: below one divided by it
+// where delays shrink, since a longer one may still last, and above it where they grow. How near it
+// comes to delays that are drawn, the sample of each sale shows.
 func TestPollsPerSecond(t *testing.T) {
 	for _, wait := range []float64{0, 10, 25, 100, 600, 3600} {
 		for _, open := range []float64{0, 2, 10, 60, 1000} {
 			per := pollsPerSecond(wait, open)
-			delay := min(max(min(wait/10, open), 2.5), 60)
-			if per < 1/delay || per > 1/(0.6*delay) {
+			delay := min(2.5+0.75*min(wait, 1.33*open), 60)
+			if per*delay < 0.5 || per*delay > 1.5 {
 				t.Errorf("%v s away, open for %v s: %v polls a second", wait, open, per)
 			}
 		}

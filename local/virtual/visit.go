@@ -58,7 +58,7 @@ func (s *sale) poll(i uint32) {
 		return
 	}
 	if watched != nil {
-		watched.see(s.shown, s.elapsed)
+		watched.see(s.shown, s.elapsed, s.now())
 	}
 	if !s.asks[i] {
 		s.polled[i]++

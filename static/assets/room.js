@@ -4,10 +4,10 @@ const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const PHASES = ["scheduled", "prequeue", "open", "paused", "soldout", "closed"];
 
-// pollDelay is three quarters of the estimated wait, between 2 and 60 s. The jitter is a share of
-// it, so that a crowd that came at once does not ask at once for ever.
+// pollDelay lasts for three quarters of the wait and a little more, between 2 and 60 s. The jitter is
+// a share of it, so that a crowd that came at once does not ask at once for ever.
 export function pollDelay(wait, random) {
-  return Math.min(MINUTE, Math.max(2.5 * SECOND, 0.75 * wait)) * (0.9 + 0.1 * random());
+  return Math.min(MINUTE, 2.5 * SECOND + 0.75 * Math.max(0, wait)) * (0.95 + 0.05 * random());
 }
 
 // joinSpread holds a join back before the on-sale, when order does not matter. It ends 2 s early:

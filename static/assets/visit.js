@@ -136,7 +136,7 @@ export class Visit {
   #clock = new ServerClock();
   #pace = new Pace();
   #turn = new TurnClock();
-  #opened = null; // when this page first saw the line open
+  #opened = null; // since when the line is open, by the server's clock
   #seat = {};
   #misfits = 0; // seals in a row that do not fit the ticket
   #range = null;
@@ -326,7 +326,7 @@ export class Visit {
     const answer = await api.status();
     const now = (this.#polled = this.#env.now());
     if (answer.status === 404 && !this.#status) {
-      return this.#done(this.#poll, now + pollDelay(3000 * 2 ** this.#missing++, random));
+      return this.#done(this.#poll, now + pollDelay(2000 * 2 ** this.#missing++, random));
     }
     if (answer.status !== 200) return this.#failed(this.#poll, answer);
     const status = readStatus(answer.body, event);
@@ -336,11 +336,13 @@ export class Visit {
   }
 
   #accept(status) {
-    const { record, now } = this.#env;
+    const { record } = this.#env;
+    const first = !this.#status;
     if (this.#status?.run !== status.run) this.#pace = new Pace();
     this.#pace.add(status);
-    this.#opened = status.phase === "open" ? this.#opened ?? now() : null;
     this.#status = status;
+    if (status.phase !== "open") this.#opened = null;
+    else this.#opened ??= Math.min(this.#now(), first ? status.onsale : Infinity);
     const mine = record.read();
     const position = this.#position(mine);
     if (mine.run && mine.run !== status.run) {
@@ -365,8 +367,8 @@ export class Visit {
     if (position === null || isTurn(position, status)) return 0;
     const wait = (this.#minutes(position) ?? 2) * MINUTE;
     // When a sale begins, the first speeds measured are far too low: nobody stays away for longer
-    // than the line has been watched.
-    return this.#opened === null ? wait : Math.min(wait, (this.#env.now() - this.#opened) / 0.75);
+    // than the line has been open.
+    return this.#opened === null ? wait : Math.min(wait, 1.33 * (this.#now() - this.#opened));
   }
 
   async #joinLine() {
