@@ -55,11 +55,11 @@ const (
 	// mostCrowded is the chance of a full partition that a plan accepts.
 	mostCrowded = 0.05
 
-	claimsPerAdmission = 2.1  // one, and up to 1.1 visits to a full window
-	fastestPoll        = 2.25 // seconds between two polls, at the fastest
-	pageFiles          = 10   // that a first visit loads
-	perEnvironment     = 10   // requests a second that Lambda gives each unit of concurrency
-	standing           = 4    // environments of tick and settings
+	claimsPerAdmission = 2.1    // one, and up to 1.1 visits to a full window
+	fastestPoll        = 2.4375 // seconds between two polls, at the fastest
+	pageFiles          = 8      // that a first visit loads
+	perEnvironment     = 10     // requests a second that Lambda gives each unit of concurrency
+	standing           = 4      // environments of tick and settings
 )
 
 // shardChoices are the numbers of shards that are planned with: the default, and for a hot show.
