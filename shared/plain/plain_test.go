@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -438,4 +439,38 @@ func jsonOf(t *testing.T, v any) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// One program draws many pages at once on one machine; in Lambda it draws one at a time.
+func TestPagesAtOnce(t *testing.T) {
+	const readers = 8
+	var want [readers]string
+	var pages sync.WaitGroup
+	for i := range readers {
+		pages.Go(func() {
+			for _, language := range []string{"en", "ar", "pl", "ja"} {
+				r, err := standing(3500, unchanged).Page(browser(language))
+				if err != nil {
+					t.Error(err)
+				}
+				want[i] += r.Body
+			}
+		})
+	}
+	pages.Wait()
+	for i := range readers {
+		if want[i] != want[0] {
+			t.Errorf("reader %d got other pages", i)
+		}
+	}
+}
+
+func BenchmarkPage(b *testing.B) {
+	s, r := standing(3500, unchanged), browser("de-AT,de;q=0.8,en;q=0.5")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := s.Page(r); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
