@@ -55,6 +55,7 @@ test("who wants less motion sees none", async ({ page, house }) => {
   await page.emulateMedia({ reducedMotion: "reduce" });
   await show(page, house, "waiting");
   const moving = await page.evaluate(() => [...document.querySelectorAll("*")].filter((element) => {
+    if (!element.checkVisibility()) return false;
     const { animationName, transitionDuration } = getComputedStyle(element);
     return animationName !== "none" || transitionDuration.split(",").some((text) => parseFloat(text) > 0.01);
   }).map((element) => element.id || element.localName));

@@ -32,7 +32,8 @@ for (const [language, locale] of [["en", "en-GB"], ["ar", "ar"]]) {
             await page.emulateMedia({ colorScheme });
             const what = `${language}-${size}-${colorScheme}`;
             await looksRight(page, { language, rtl: language === "ar", what });
-            await isAccessible(page, what);
+            // What axe-core sees depends on colours and on what there is, both of which these have.
+            if (what.endsWith("phone-light") || what.endsWith("desktop-dark")) await isAccessible(page, what);
             if (compare && pictured.has(what)) await expect(page).toHaveScreenshot(`${name}-${what}.png`);
           }
         }

@@ -4,7 +4,7 @@
 //   npx playwright test -c static/test/browser -g bell    what has "bell" in its name
 //   SCREENSHOTS=compare make test-page                    holds pictures against screenshots/
 //   SCREENSHOTS=compare npx playwright test -c static/test/browser gallery --update-snapshots=all
-//                                                         renews the pictures
+//   node static/test/browser/shrink.js                    renew the pictures
 //
 // Pictures are compared where SCREENSHOTS=compare says that Debian's Chromium and fonts-dejavu-core are
 // there, as .ci/run does; fonts.conf keeps all other fonts out. Without it the gallery checks layout and
@@ -16,7 +16,7 @@ import { defineConfig } from "@playwright/test";
 const FLAGS = [
   "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
   "--disable-default-apps", "--disable-domain-reliability", "--disable-extensions", "--disable-quic",
-  "--disable-sync", "--no-pings", "--disable-dev-shm-usage", "--autoplay-policy=no-user-gesture-required",
+  "--disable-lcd-text", "--disable-sync", "--no-pings", "--disable-dev-shm-usage", "--autoplay-policy=no-user-gesture-required",
 ];
 
 // findChromium gives the program's path, or undefined.

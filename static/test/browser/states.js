@@ -3,7 +3,7 @@ import {
   NOW, OTHER_SECRET, POSITION, RUN, beforeSale, placed, sealWith, statusAt,
 } from "./documents.js";
 
-import { reach } from "./fixtures.js";
+import { pass, reach } from "./fixtures.js";
 
 const MINUTE = 60000;
 const sealed = { status: statusAt(), seal: sealWith(POSITION) };
@@ -80,7 +80,7 @@ export const states = {
   closed: { documents: { status: statusAt(NOW, { phase: "closed", rate: 0, draw_key: "d0".repeat(32) }) } },
   offline: { ...later({ status: "offline" }), noise: /ERR_INTERNET_DISCONNECTED/ },
   busy: { ...later({ status: 503 }), noise: /503/ },
-  doubt: { record: placed({ seq: 2 }), documents: sealed, then: (page) => page.clock.runFor(5000) },
+  doubt: { record: placed({ seq: 2 }), documents: sealed, then: (page) => pass(page, 8000) },
   offer: { record: placed(), documents: sealed, reaches: "waiting", hash: `#place=${RUN}.${OTHER_SECRET}` },
   tell: open("tell", "button"),
   carry: {
