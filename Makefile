@@ -25,7 +25,7 @@ SURGES := ^TestSurge(WithChaos|IsInterrupted)?$$
 
 JS_TESTS := $(wildcard static/test/*.test.mjs cdk/test/*.test.mjs)
 
-.PHONY: test check test-go test-surge test-cdk test-js synth build run deploy clean
+.PHONY: test check test-go test-surge test-cdk test-js test-page synth build run deploy clean
 
 # BROWSER_TESTS=required makes a missing Chromium a failure, and CACHE_TESTS=required a missing nginx.
 # DYNAMODB_ENDPOINT=<address> runs the store's tests against that engine too.
@@ -63,6 +63,11 @@ test-cdk:
 
 test-js: node_modules
 	node --test $(JS_TESTS)
+
+# The page in a real browser: static/test/browser/playwright.config.js says how to run a part of it. Apart
+# from the other tests, since browsers need both processors.
+test-page: node_modules
+	npx playwright test -c static/test/browser --pass-with-no-tests
 
 synth: node_modules
 	npx cdk synth -q
