@@ -1,34 +1,28 @@
+// Reasons: static/README.md.
 import {
   Pace, ServerClock, TurnClock, backoff, isNewer, isTurn, joinSpread, mayJoin, noticesOf, peopleAhead,
   placeOf, pollDelay, progressOf, readStatus, stateOf, waitRange,
 } from "./room.js";
 
-const MINUTE = 60000;
-const TIMEOUT = 15000; // the functions give up after 10 s
-const LONGEST = 600000; // no answer, however wrong, sends a visitor away for longer
-const FAREWELL = 1200; // to read, or hear announced, that the turn has come
-const HOLD = 30000; // for someone who is called to come and look
-const LOCK_WAIT = 20000; // a frozen tab does not hold up the others for longer
-const NEWS = 200; // until what another tab has stored can be read
-
-const isWeb = (address) => /^https?:\/\//.test(address ?? "");
+const TIMEOUT = 15000;
+const LONGEST = 600000;
+const FAREWELL = 1200;
+const HOLD = 30000;
+const LOCK_WAIT = 20000;
+const NEWS = 200;
 
 export const storageKey = (event) => `waiting-room:${event}`;
 
 export function makeSecret() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  const bytes = [...crypto.getRandomValues(new Uint8Array(16))];
+  return bytes.map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-// Half a record would wait for ever.
 function isWhole({ run, secret, ticket, cohort, shard, seq }) {
   return (!secret || (run && /^[\w-]{22,43}$/.test(secret))) &&
-    (!ticket || (secret && [cohort, shard, seq].every(Number.isSafeInteger)));
+    (!ticket || (secret && ticket.at && [cohort, shard, seq].every(Number.isSafeInteger)));
 }
 
-// makeRecord keeps {run, secret, ticket, cohort, shard, seq, outcome, renewed, restarted, shared,
-// from, tried} in the storage that open() returns, which tabs share. A copy in the tab's history
-// outlives a reload where the browser denies storage, which it may at any time.
 export function makeRecord(event, open, history = {}) {
   const key = storageKey(event);
   let last = history.state?.[key] ?? "{}";
@@ -47,7 +41,6 @@ export function makeRecord(event, open, history = {}) {
     read() {
       try {
         const text = record.kept ? open().getItem(key) : last;
-        // Someone who clears the storage under an open page does not lose the place.
         if (text === null && last !== "{}") store();
         last = text ?? last;
       } catch {
@@ -66,33 +59,23 @@ export function makeRecord(event, open, history = {}) {
       store();
       try {
         history.replaceState({ ...history.state, [key]: last }, "");
-      } catch {
-        // It is a second copy.
-      }
+      } catch {}
     },
   };
   return record;
 }
 
-// makeLock lets one tab act at a time. Without it, tabs that ask with one secret get one answer.
 export const makeLock = (locks, key, pause) => async (act) => {
-  let begun = false;
-  const run = () => {
-    begun = true;
-    return act();
-  };
+  let done;
+  const run = () => (done = act());
   try {
-    const answer = await locks.request(key, { ifAvailable: true }, (lock) => lock && run());
-    if (begun) return answer;
-    return await locks.request(key, { signal: AbortSignal.timeout(LOCK_WAIT) }, () => pause(NEWS).then(run));
-  } catch (error) {
-    if (begun) throw error;
-    return act();
-  }
+    await locks.request(key, { ifAvailable: true }, (lock) => lock && run());
+    const signal = AbortSignal.timeout(LOCK_WAIT);
+    if (!done) await locks.request(key, { signal }, () => pause(NEWS).then(run));
+  } catch {}
+  return done ?? act();
 };
 
-// An answer is {status, body, problem, retryAfter, time}. Status 0 means that none came, body is
-// null when it was not JSON, and nothing throws.
 export function makeApi(event, fetch) {
   async function call(url, options) {
     try {
@@ -102,23 +85,19 @@ export function makeApi(event, fetch) {
       const problem = String(body?.type).replace("urn:waiting-room:problem:", "");
       const asked = 1000 * (headers.get("Retry-After") ?? body?.retry_after);
       const retryAfter = asked > 0 ? Math.min(asked, LONGEST) : 0;
-      // A cached answer is as old as its Age says.
       const time = Date.parse(headers.get("Date")) + 1000 * headers.get("Age") || 0;
       return { status, body, problem, retryAfter, time };
     } catch {
-      return { status: 0, body: null, problem: "", retryAfter: 0, time: 0 };
+      return { status: 0, problem: "", retryAfter: 0, time: 0 };
     }
   }
 
-  const post = (operation, body) => call(`/v1/events/${event}/${operation}`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
-  });
+  const headers = { "Content-Type": "application/json" };
+  const post = (operation, body) =>
+    call(`/v1/events/${event}/${operation}`, { method: "POST", headers, body: JSON.stringify(body) });
 
   return {
     status: () => call(`/status/${event}.json`, { cache: "no-store" }),
-    // A seal is cached for a year: a broken one has to be asked for past the cache.
     seal: (run, cohort, again) =>
       call(`/seals/${event}/${run}/${cohort}.json`, { cache: again ? "reload" : "default" }),
     join: (secret) => post("join", { secret }),
@@ -126,8 +105,6 @@ export function makeApi(event, fetch) {
   };
 }
 
-// Visit asks for the status, joins, finds the place and claims the turn, as room.js rules. Its env
-// is in static/README.md.
 export class Visit {
   #env;
   #status = null;
@@ -136,16 +113,16 @@ export class Visit {
   #clock = new ServerClock();
   #pace = new Pace();
   #turn = new TurnClock();
-  #opened = null; // since when the line is open, by the server's clock
+  #opened;
   #seat = {};
-  #misfits = 0; // seals in a row that do not fit the ticket
+  #misfits = 0;
   #range = null;
-  #brought; // the place that a link brought, until it is adopted or not
-  #stale = false;
-  #called = null; // the ticket whose turn was called
-  #unseen = false; // nobody looks, and the claim is held
-  #held = false; // the turn has come and the shop is full
-  #entering = false; // the visitor asked to be taken to the shop again
+  #brought;
+  #stale;
+  #called;
+  #unseen = false;
+  #held = false;
+  #entering = false;
   #leaving = false;
   #stepping = false;
   #poll = { run: () => this.#askStatus(), due: 0, failures: 0, trouble: null };
@@ -159,8 +136,6 @@ export class Visit {
     this.#brought = env.brought;
   }
 
-  // step does what is due and arranges the next step. While one is under way, another call does
-  // nothing: the first looks again when it ends.
   async step() {
     if (this.#stepping) return;
     this.#stepping = true;
@@ -168,7 +143,6 @@ export class Visit {
       this.#plan();
       if (task.due > this.#env.now()) continue;
       this.#show();
-      // Whatever goes wrong is tried again: the page never stops silently.
       await task.run().catch(() => this.#failed(task));
     }
     this.#plan();
@@ -178,7 +152,6 @@ export class Visit {
     this.#env.later(() => this.step(), Math.max(0, next - this.#env.now()));
   }
 
-  // wake looks again at once, unless the server asked for patience. A status is cached for 1 s.
   wake() {
     const now = this.#env.now();
     if (this.#poll.trouble !== "busy" && now - this.#polled >= 1000) this.#poll.due = now;
@@ -186,19 +159,16 @@ export class Visit {
     return this.step();
   }
 
-  // joinAgain drops the secret, which only ever gives the old place. A second click drops nothing.
   joinAgain() {
     if (this.view().state === "expired") this.#env.record.write({});
     return this.step();
   }
 
-  // enter asks for the same pass once more.
   enter() {
     this.#entering = true;
     return this.step();
   }
 
-  // adopt answers the offer: only the visitor may give an own place away.
   adopt(taken) {
     if (taken && this.view().offer) this.#env.record.write({ ...this.#brought, shared: true });
     this.#brought = null;
@@ -214,14 +184,14 @@ export class Visit {
     return `#place=${mine.run}.${mine.secret}`;
   }
 
-  // view is all that the screen needs. now is the server's time.
   view() {
-    const [status, mine] = [this.#status, this.#env.record.read()];
+    const { record } = this.#env;
+    const [status, mine] = [this.#status, record.read()];
     const trouble = this.#tasks.map((task) => task.trouble).find(Boolean) ?? null;
     const position = this.#position(mine);
     const now = this.#now();
-    const range = this.#showRange(position);
-    const { kept } = this.#env.record;
+    const minutes = position && status.phase === "open" ? this.#minutes(position) : null;
+    const range = (this.#range = minutes && waitRange(minutes, this.#range));
     const facts = { status, missing: this.#missing, trouble, mine, position, range, now, leaving: this.#leaving };
     return {
       ...facts,
@@ -230,11 +200,13 @@ export class Visit {
       progress: position && progressOf(position, mine, status),
       left: isTurn(position, status) ? this.#turn.left(status.claim_window, now) : null,
       held: this.#held,
-      kept,
+      kept: record.kept,
       seal: position && this.#seat.seal,
       updated: status?.time ?? null,
-      notices: noticesOf(mine, { stale: this.#stale, kept, stock: status?.stock }),
-      offer: !!status && !!this.#brought && status.phase !== "closed",
+      notices: noticesOf({
+        ...mine, stale: this.#stale, shared: mine.shared && !mine.outcome, fragile: !record.kept, [status?.stock]: true,
+      }),
+      offer: !!this.#brought && !!status && status.phase !== "closed",
     };
   }
 
@@ -250,15 +222,9 @@ export class Visit {
     return mine.ticket && this.#seat.ticket === mine.ticket ? this.#seat.position : null;
   }
 
-  // Null while the line does not move.
   #minutes(position) {
     const speed = this.#pace.perMinute(this.#status.rate);
     return speed && (peopleAhead(position, this.#status) + 1) / speed;
-  }
-
-  #showRange(position) {
-    const minutes = position && this.#status.phase === "open" ? this.#minutes(position) : null;
-    return (this.#range = minutes && waitRange(minutes, this.#range));
   }
 
   #plan() {
@@ -268,11 +234,9 @@ export class Visit {
     const mine = this.#env.record.read();
     const now = this.#now();
     const position = this.#position(mine);
-    // Another tab has met another run: the next poll tells which is right.
     const current = !mine.run || mine.run === status.run;
 
     const pool = status.phase === "prequeue" && !mine.shared;
-    // A place that was brought is held already: its door is never closed before the sale is.
     const open = mayJoin(status, now) || (mine.shared && status.phase !== "closed");
 
     if (!["admitted", "elsewhere"].includes(mine.outcome)) this.#entering = false;
@@ -281,11 +245,10 @@ export class Visit {
     if (!pool && !this.#join.failures && this.#join.due < Infinity) this.#join.due = 0;
     this.#want(this.#place, current && mine.ticket && position === null && status.sealed > mine.cohort);
     this.#want(this.#claim, current && mine.ticket &&
-      (this.#entering || (!mine.outcome && isTurn(position, status))), () => this.#callIn(mine.ticket));
+      (this.#entering || (!mine.outcome && isTurn(position, status))), () => this.#callIn(mine));
     if (this.#claim.due === Infinity) this.#held = this.#unseen = false;
   }
 
-  // What a link brought is used at once only where it replaces nothing.
   #bring() {
     const { record } = this.#env;
     const mine = record.read();
@@ -297,12 +260,10 @@ export class Visit {
     this.#brought = null;
   }
 
-  // A pass's time would run while nobody looks.
-  #callIn(ticket) {
+  #callIn({ ticket }) {
     if (this.#entering) return 0;
     if (this.#called !== ticket) this.#env.call();
     this.#called = ticket;
-    // Timers of hidden tabs may be a minute late, which a short turn does not bear.
     this.#unseen = this.#env.hidden() && this.#status.claim_window >= 180;
     return this.#unseen ? HOLD : 0;
   }
@@ -316,7 +277,7 @@ export class Visit {
     Object.assign(task, { due, failures: 0, trouble: null });
   }
 
-  #failed(task, answer = { status: -1, retryAfter: 0 }, quiet = false) {
+  #failed(task, answer = { retryAfter: 0 }, quiet = false) {
     task.trouble = quiet ? null : answer.status === 0 ? "offline" : "busy";
     task.due = this.#env.now() + backoff(task.failures++, this.#env.random, answer.retryAfter);
   }
@@ -337,67 +298,61 @@ export class Visit {
 
   #accept(status) {
     const { record } = this.#env;
+    const mine = record.read();
+    const position = this.#position(mine);
     const first = !this.#status;
     if (this.#status?.run !== status.run) this.#pace = new Pace();
     this.#pace.add(status);
     this.#status = status;
-    if (status.phase !== "open") this.#opened = null;
-    else this.#opened ??= Math.min(this.#now(), first ? status.onsale : Infinity);
-    const mine = record.read();
-    const position = this.#position(mine);
+    const now = this.#now();
+    this.#opened = status.phase === "open" && (this.#opened || Math.min(now, first ? status.onsale : now));
     if (mine.run && mine.run !== status.run) {
       this.#stale ||= mine.shared && !mine.ticket;
       record.write({ restarted: mine.restarted || !!mine.ticket });
     }
     if (this.#turn.ticket !== mine.ticket) this.#turn = new TurnClock(mine.ticket);
     const before = position === null ? status.sealed <= mine.cohort : position > status.admitted;
-    this.#turn.add(before, status.phase, this.#now());
+    this.#turn.add(before, status.phase, now);
   }
 
-  // How far away the visitor's next change is.
   #pollWait() {
     const status = this.#status;
     const mine = this.#env.record.read();
     const position = this.#position(mine);
-    if (status.phase === "scheduled") return status.prequeue - this.#now();
-    if (status.phase === "prequeue") return status.onsale - this.#now();
+    const now = this.#now();
+    if (status.phase === "scheduled") return status.prequeue - now;
+    if (status.phase === "prequeue") return status.onsale - now;
     if (status.phase === "closed" || mine.outcome) return Infinity;
-    if (status.phase === "soldout") return 5 * MINUTE;
-    if (this.#unseen || this.#place.trouble) return MINUTE;
+    if (status.phase === "soldout") return 300000;
+    if (this.#unseen || this.#place.trouble) return 60000;
     if (position === null || isTurn(position, status)) return 0;
-    const wait = (this.#minutes(position) ?? 2) * MINUTE;
-    // When a sale begins, the first speeds measured are far too low: nobody stays away for longer
-    // than the line has been open.
-    return this.#opened === null ? wait : Math.min(wait, 1.33 * (this.#now() - this.#opened));
+    const wait = (this.#minutes(position) ?? 2) * 60000;
+    return this.#opened ? Math.min(wait, 1.33 * (now - this.#opened)) : wait;
   }
 
   async #joinLine() {
     const { api, record, secret } = this.#env;
     let mine = record.read();
-    if (mine.ticket || (mine.run && mine.run !== this.#status.run)) return; // another tab was first
+    if (mine.ticket || (mine.run && mine.run !== this.#status.run)) return;
     if (!mine.secret) {
-      // Kept before it is used: a page that dies before the answer gets the same place later.
       mine = { ...mine, run: this.#status.run, secret: secret() };
       record.write(mine);
     }
     const answer = await api.join(mine.secret);
-    if (record.read().secret !== mine.secret) return; // dropped meanwhile
-    const { ticket, cohort, shard, seq } = answer.body ?? {};
-    if ([200, 201].includes(answer.status) && typeof ticket === "string" &&
-      [cohort, shard, seq].every(Number.isSafeInteger)) {
-      record.write({ ...mine, ticket, cohort, shard, seq });
-      return this.#done(this.#join);
-    }
-    const shut = ["not-open-yet", "sold-out", "over"].includes(answer.problem);
-    if (mine.shared && (shut || answer.status === 400)) {
-      // Whoever holds a place is answered through closed doors: the link brought none.
+    if (record.read().secret !== mine.secret) return;
+    const { status, problem, body } = answer;
+    const { ticket, cohort, shard, seq } = body ?? {};
+    const placed = { ...mine, ticket, cohort, shard, seq };
+    const shut = ["not-open-yet", "sold-out", "over"].includes(problem);
+    if ((status === 200 || status === 201) && ticket && isWhole(placed)) {
+      record.write(placed);
+    } else if (mine.shared && (shut || status === 400)) {
       this.#stale = true;
       record.write({});
-      return this.#done(this.#join);
+    } else {
+      if (status === 400) record.write({ ...mine, secret: undefined });
+      this.#failed(this.#join, answer, shut);
     }
-    if (answer.status === 400) record.write({ ...mine, secret: undefined });
-    // Closed doors are no trouble: the next status explains them.
-    this.#failed(this.#join, answer, answer.status === 403 || answer.status === 410);
   }
 
   async #findPlace() {
@@ -407,7 +362,6 @@ export class Visit {
     const seal = answer.body;
     if (answer.status !== 200 || seal === null) {
       this.#misfits = 0;
-      // A seal may be a moment late without anyone being told.
       return this.#failed(task, answer, answer.status === 404 && task.failures < 3);
     }
     try {
@@ -415,13 +369,11 @@ export class Visit {
       this.#seat = { ticket: mine.ticket, position, seal };
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      // The first may be a broken copy in a cache.
       this.#failed(task, { retryAfter: Math.min(44000, 1000 * 2 ** task.failures) }, true);
-      if (++this.#misfits > 1) task.trouble = "doubt";
+      if (this.#misfits++) task.trouble = "doubt";
       return;
     }
     this.#misfits = 0;
-    this.#done(task);
     const latest = record.read();
     if (latest.ticket === mine.ticket) record.write({ from: this.#status.admitted, ...latest });
   }
@@ -433,41 +385,34 @@ export class Visit {
     this.#leaving = true;
     this.#show();
     await this.#env.pause(FAREWELL);
-    this.#leaving = false; // the back button may bring the page back as it is now
+    this.#leaving = false;
     this.#env.go(address);
   }
 
-  // Returns the shop's address, or null when there is no way in now.
   async #askAdmission() {
     const { api, record, random } = this.#env;
     const mine = record.read();
-    if (!mine.ticket || (mine.outcome && !this.#entering)) return null; // another tab was first
-    // Kept before it is asked: if the answer is lost, a pass issued before may be this browser's.
+    if (!mine.ticket || (mine.outcome && !this.#entering)) return null;
     record.write({ ...mine, tried: true });
     const answer = await api.admit(mine.ticket);
     const { status, problem, body, retryAfter } = answer;
     const told = { ...record.read(), tried: undefined };
     if (told.secret !== mine.secret || (told.outcome && !this.#entering)) return null;
 
-    if (status === 200 && isWeb(body?.redirect)) {
+    if (status === 200 && /^https?:\/\//.test(body?.redirect)) {
       const elsewhere = body.again && !mine.tried && !this.#entering;
-      // Kept before leaving: nobody who comes back is sent away again unasked.
       this.#settle({ ...told, outcome: elsewhere ? "elsewhere" : "admitted" });
       return elsewhere ? null : body.redirect;
     }
     if (status === 202 || status === 429) {
-      // Busy may mean that the pass could not be signed, and over the cap that there is none.
       if (problem !== "busy") record.write(told);
-      // The turn is kept. Over the cap is no failure, so the wait does not double.
       this.#held = true;
       this.#done(this.#claim, this.#env.now() + (retryAfter || 1000) + 1000 * random());
     } else if (status === 410 && ["turn-expired", "pass-expired"].includes(problem)) {
       this.#settle({ ...told, outcome: problem });
     } else if (status === 400 || status === 401) {
-      // Joining anew is right once; a room that refuses every ticket would be asked in a loop.
       this.#settle(mine.renewed ? { ...told, outcome: "refused" } : { run: mine.run, renewed: true });
     } else {
-      // Sold out may end: the ticket is kept.
       if (status === 410) this.#entering = false;
       this.#failed(this.#claim, answer, status === 410);
     }
@@ -477,6 +422,5 @@ export class Visit {
   #settle(mine) {
     this.#env.record.write(mine);
     this.#entering = false;
-    this.#done(this.#claim);
   }
 }
