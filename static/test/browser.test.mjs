@@ -62,12 +62,12 @@ for (const text of spoilt) {
   });
 }
 
-test("a secret is 16 random bytes in base64url without padding", () => {
+test("a secret is 16 random bytes, and base64url of 24", () => {
   const secrets = new Set(Array.from({ length: 200 }, makeSecret));
   assert.equal(secrets.size, 200);
   for (const secret of secrets) {
-    assert.match(secret, /^[A-Za-z0-9_-]{22}$/);
-    assert.equal(Buffer.from(secret, "base64url").length, 16);
+    assert.match(secret, /^[0-9a-f]{32}$/);
+    assert.equal(Buffer.from(secret, "base64url").length, 24);
   }
 });
 

@@ -150,7 +150,7 @@ test("from countdown to the shop", async () => {
 
   await clock.advance(25);
   room.set({ phase: "open" });
-  await clock.advance(4);
+  await clock.advance(6);
   assert.equal(view(), "placing");
   assert.equal(room.count("seals"), 0, "an unsealed cohort has no seal to ask for");
 
@@ -165,11 +165,11 @@ test("from countdown to the shop", async () => {
   assert.equal(room.count("admit"), 0, "nobody knocks before the turn");
 
   room.set({ admitted: position });
-  await clock.advance(4);
+  await clock.advance(60);
   assert.deepEqual(went, ["https://shop.example/?waitingroom_pass=p"]);
   assert.equal(room.count("admit"), 1);
   assert.deepEqual(states, [
-    "loading", "scheduled", "arriving", "pool", "placing", "waiting", "turn", "admitted",
+    "loading", "scheduled", "arriving", "pool", "placing", "waiting", "nearly", "turn", "admitted",
   ]);
 
   await clock.advance(600);
@@ -203,8 +203,10 @@ test("an opening in the middle of the spread ends it", async () => {
   room.set({ phase: "prequeue" });
   clock.time = 30000;
   await visit.step();
-  room.set({ phase: "open" });
   await clock.advance(4);
+  assert.equal(room.count("join"), 0);
+  room.set({ phase: "open" });
+  await visit.wake();
   assert.equal(room.count("join"), 1);
 });
 
@@ -375,7 +377,7 @@ test("an unknown event is looked for again and again, ever more slowly", async (
   assert.equal(tab.view.state, "unknown");
   await tab.clock.advance(600);
   const times = tab.room.asked.map((call) => call.at);
-  assert.ok(times[1] - times[0] < 3000);
+  assert.ok(times[1] - times[0] < 5000);
   assert.ok(times.at(-1) - times.at(-2) > 45000);
   tab.room.broken = {};
   await tab.clock.advance(60);
@@ -471,7 +473,7 @@ test("a turn given before a pause is claimed during it", async () => {
   assert.equal(tab.view.state, "paused");
   assert.equal(tab.view.range, null);
   tab.room.set({ admitted: 4 });
-  await tab.clock.advance(30);
+  await tab.clock.advance(60);
   assert.equal(tab.went.length, 1);
 });
 
@@ -555,4 +557,390 @@ test("the further away the turn, the slower the polls", async () => {
   await walk(10);
   const polls = again.room.count("status") - before;
   assert.ok(polls >= 10 && polls <= 13, `${polls} polls in ten minutes`);
+});
+
+// A browser that reads what a link brought, beside one that holds the place.
+function elsewhere(tab, changes = {}) {
+  const [run, secret] = tab.visit.link().slice("#place=".length).split(".");
+  return open({ clock: tab.clock, room: tab.room, brought: { run, secret }, ...changes });
+}
+
+test("a link carries the place to another device: one place, one claim, one pass", async () => {
+  const one = await inLine();
+  const two = elsewhere(one);
+  await two.visit.step();
+  assert.equal(two.view.position, one.view.position);
+  assert.equal(one.room.tickets.size, 1);
+  for (const tab of [one, two]) assert.deepEqual([tab.view.offer, tab.view.notices], [false, ["shared"]]);
+
+  let passes = 0;
+  one.room.broken.admit = () => one.room.answer(200, { redirect: "https://shop.example/", again: ++passes > 1 || undefined });
+  one.room.set({ admitted: 4 });
+  await one.clock.advance(70);
+  assert.equal(passes, 2);
+  assert.deepEqual([one, two].map((tab) => tab.view.state).sort(), ["admitted", "elsewhere"]);
+  assert.equal(one.went.length + two.went.length, 1, "only one of them goes to the shop by itself");
+
+  const late = [one, two].find((tab) => tab.view.state === "elsewhere");
+  late.close();
+  const back = open({ clock: late.clock, room: late.room, storage: late.storage });
+  await back.visit.step();
+  assert.equal(back.view.state, "elsewhere");
+  await back.visit.enter();
+  assert.equal(back.went.length, 1);
+  assert.equal(back.view.state, "admitted");
+});
+
+for (const [phase, changes] of [["soldout", {}], ["paused", {}], ["scheduled", {}], ["prequeue", { sealed: 0 }]]) {
+  test(`a place that is held is adopted in phase ${phase}`, async () => {
+    const one = await inLine();
+    const two = elsewhere(one);
+    one.room.set({ phase, ...changes });
+    await two.visit.step();
+    assert.equal(two.mine().ticket, one.mine().ticket);
+    assert.equal(one.room.asked.filter((call) => call.operation === "join").at(-1).at, one.clock.time, "no spread");
+  });
+}
+
+test("a link never replaces an own place without being told to", async () => {
+  for (const taken of [true, false]) {
+    const one = await inLine();
+    const own = await inLine({ clock: one.clock, room: one.room, storage: new Storage() });
+    const before = own.mine();
+    own.close();
+    const two = elsewhere(one, { storage: own.storage });
+    await two.visit.step();
+    await two.clock.advance(20);
+    assert.ok(two.view.offer);
+    assert.deepEqual(two.mine(), before);
+    await two.visit.adopt(taken);
+    await two.clock.advance(5);
+    assert.equal(two.view.offer, false);
+    assert.equal(two.mine().ticket, taken ? one.mine().ticket : before.ticket);
+    assert.equal(two.view.notices.includes("shared"), taken);
+  }
+});
+
+test("the own link changes nothing", async () => {
+  const one = await inLine();
+  one.close();
+  const again = elsewhere(one, { storage: one.storage });
+  await again.visit.step();
+  assert.deepEqual([again.view.offer, again.view.state, one.room.count("join")], [false, "waiting", 1]);
+});
+
+test("a link of another run is told of, and not used", async () => {
+  const tab = open({ brought: { run: "r0", secret: "L".repeat(22) } });
+  tab.room.set({ phase: "open" });
+  await tab.visit.step();
+  assert.deepEqual(tab.view.notices, ["stale"]);
+  assert.notEqual(tab.mine().secret, "L".repeat(22));
+  assert.equal(tab.room.count("join"), 1);
+});
+
+test("a link to this run is taken where the own place is of an earlier one", async () => {
+  const storage = new Storage();
+  makeRecord("demo", () => storage)
+    .write({ run: "r0", secret: "O".repeat(22), ticket: "t", cohort: 0, shard: 0, seq: 1 });
+  const tab = open({ storage, brought: { run: "r1", secret: "L".repeat(22) } });
+  tab.room.set({ phase: "open" });
+  await tab.visit.step();
+  assert.deepEqual([tab.mine().secret, tab.view.offer], ["L".repeat(22), false]);
+});
+
+for (const [status, problem] of [[403, "not-open-yet"], [410, "sold-out"], [400, "bad-request"]]) {
+  test(`a link that brings no place is dropped: ${status}`, async () => {
+    const tab = open({ brought: { run: "r1", secret: "L".repeat(22) } });
+    tab.room.broken.join = ({ secret }) => (secret.startsWith("L") ? tab.room.problem(status, problem) : null);
+    tab.room.set({ phase: "open" });
+    await tab.visit.step();
+    await tab.clock.advance(1);
+    assert.deepEqual(tab.view.notices, ["stale"]);
+    assert.ok(tab.mine().ticket && !tab.mine().secret.startsWith("L"));
+  });
+}
+
+test("a spoilt link is none", async () => {
+  const tab = open({ brought: { run: "r1", secret: "short" } });
+  tab.room.set({ phase: "open" });
+  await tab.visit.step();
+  assert.ok(tab.mine().ticket);
+});
+
+test("there is no link to a place that is not there, or over", async () => {
+  const none = open();
+  await none.visit.step();
+  assert.equal(none.visit.link(), null);
+  const tab = await inLine();
+  tab.room.broken.admit = () => tab.room.problem(410, "turn-expired");
+  tab.room.set({ admitted: 4 });
+  await tab.clock.advance(70);
+  assert.equal(tab.visit.link(), null);
+});
+
+const unknown = {
+  "a lost answer": () => { throw new TypeError("connection lost"); },
+  "a failure of the server": (room) => room.answer(503, {}),
+  "a pass that was not signed": (room) => room.problem(429, "busy"),
+  "an answer that cannot be read": () => new Response("<html>"),
+};
+for (const [name, fail] of Object.entries(unknown)) {
+  test(`a pass that was issued before may be the own one after ${name}`, async () => {
+    const tab = await inLine();
+    tab.room.broken.admit = () => fail(tab.room);
+    tab.room.set({ admitted: 4 });
+    while (!tab.room.count("admit")) await tab.clock.advance(1);
+    assert.ok(tab.mine().tried);
+    tab.close();
+    tab.room.broken.admit = () => tab.room.answer(200, { redirect: "https://shop.example/", again: true });
+    const after = open({ clock: tab.clock, room: tab.room, storage: tab.storage });
+    await after.visit.step();
+    await after.clock.advance(20);
+    assert.equal(after.view.state, "admitted");
+    assert.equal(after.went.length, 1);
+  });
+}
+
+for (const [name, refuse] of [["over the cap", (room) => room.problem(429, "over-cap")], ["too early", (room) => room.answer(202, {})]]) {
+  test(`a pass that was issued after an answer of ${name} is another device's`, async () => {
+    const tab = await inLine();
+    tab.room.broken.admit = () => refuse(tab.room);
+    tab.room.set({ admitted: 4 });
+    await tab.clock.advance(60);
+    assert.equal(tab.mine().tried, undefined);
+    tab.room.broken.admit = () => tab.room.answer(200, { redirect: "https://shop.example/", again: true });
+    await tab.clock.advance(5);
+    assert.equal(tab.view.state, "elsewhere");
+    assert.equal(tab.went.length, 0);
+  });
+}
+
+test("another run is told of to whoever had a place in the earlier one", async () => {
+  const held = await inLine();
+  const fresh = open({ clock: held.clock, room: held.room });
+  await fresh.visit.step();
+  assert.deepEqual(fresh.view.notices, []);
+  held.room.set({ run: "r2", sealed: 0, line: 0, admitted: 0 });
+  await held.clock.advance(70);
+  assert.deepEqual([held.view.state, held.view.notices], ["placing", ["restarted"]]);
+  held.close();
+  const after = open({ clock: held.clock, room: held.room, storage: held.storage });
+  await after.visit.step();
+  assert.deepEqual(after.view.notices, ["restarted"]);
+});
+
+test("a run that begins anew before anybody joined is nothing to tell of", async () => {
+  const tab = open();
+  await tab.visit.step();
+  tab.room.set({ run: "r2", phase: "open" });
+  await tab.clock.advance(60);
+  assert.deepEqual(tab.view.notices, []);
+});
+
+test("a seal that does not fit twice in a row is doubted, and asked for until it fits", async () => {
+  const tab = open();
+  tab.room.set({ phase: "open" });
+  await tab.visit.step();
+  tab.room.broken.seals = () => tab.room.answer(200, { ...tab.room.seal, counts: [4, 0] });
+  tab.room.set({ sealed: 1, line: 4, admitted: 4 });
+  while (!tab.room.count("seals")) await tab.clock.advance(1);
+  assert.equal(tab.view.state, "placing", "the first may be a broken copy");
+  await tab.clock.advance(30);
+  assert.deepEqual([tab.view.state, tab.view.position, tab.view.seal], ["doubt", null, null]);
+  await tab.clock.advance(600);
+  const times = tab.room.asked.filter((call) => call.operation === "seals").map((call) => call.at);
+  const last = times.at(-1) - times.at(-2);
+  assert.ok(last > 30000 && last <= 60000, `${last} ms between the last two`);
+  assert.equal(tab.room.count("admit"), 0);
+  tab.room.broken = {};
+  await tab.clock.advance(65);
+  assert.equal(tab.went.length, 1);
+});
+
+test("a seal that is missing, lost or cut off is no doubt", async () => {
+  for (const [fail, state] of [
+    [(room) => room.answer(404, {}), "busy"], [() => { throw new TypeError("lost"); }, "offline"],
+    [() => new Response('{"event":"demo","ru'), "busy"],
+  ]) {
+    const tab = open();
+    tab.room.set({ phase: "open" });
+    await tab.visit.step();
+    tab.room.broken.seals = () => fail(tab.room);
+    tab.room.set({ sealed: 1, line: 4 });
+    await tab.clock.advance(120);
+    assert.equal(tab.view.state, state);
+  }
+});
+
+test("in a hidden tab the turn is called once, and claimed after half a minute", async () => {
+  const tab = await inLine({ hidden: true });
+  tab.room.set({ admitted: 4, claim_window: 600 });
+  while (!tab.calls) await tab.clock.advance(1);
+  assert.equal(tab.view.state, "turn");
+  await tab.clock.advance(29);
+  assert.equal(tab.room.count("admit"), 0);
+  await tab.clock.advance(2);
+  assert.deepEqual([tab.calls, tab.room.count("admit"), tab.went.length], [1, 1, 1]);
+});
+
+test("whoever looks at a turn that waits goes at once", async () => {
+  const tab = await inLine({ hidden: true });
+  tab.room.set({ admitted: 4, claim_window: 600 });
+  while (!tab.calls) await tab.clock.advance(1);
+  await tab.visit.wake();
+  assert.equal(tab.room.count("admit"), 0, "an event in a tab that is still hidden");
+  tab.hidden = false;
+  await tab.visit.wake();
+  assert.equal(tab.went.length, 1);
+});
+
+test("a visible tab is called too and waits for nothing, nor does a short turn", async () => {
+  for (const [hidden, claim_window] of [[false, 600], [true, 60], [true, undefined]]) {
+    const tab = await inLine({ hidden });
+    tab.room.set({ admitted: 4, claim_window });
+    while (!tab.calls) await tab.clock.advance(1);
+    assert.deepEqual([tab.calls, tab.room.count("admit")], [1, 1]);
+  }
+});
+
+test("what is left of a turn runs from the last status before it, and stands still in a pause", async () => {
+  const tab = await inLine();
+  tab.room.broken.admit = () => tab.room.problem(429, "over-cap", { "Retry-After": "600" });
+  tab.room.set({ claim_window: 600 });
+  await tab.visit.wake();
+  assert.equal(tab.view.left, null);
+  const before = tab.clock.time;
+  tab.room.set({ admitted: 4 });
+  while (!tab.calls) await tab.clock.advance(1);
+  const spent = tab.clock.time - before;
+  assert.ok(Math.abs(tab.visit.view().left - (600000 - spent)) <= 1000, `${tab.view.left} after ${spent}`);
+  tab.room.set({ phase: "paused" });
+  await tab.clock.advance(10);
+  const { left } = tab.visit.view();
+  await tab.clock.advance(100);
+  assert.equal(tab.visit.view().left, left);
+  tab.room.set({ phase: "open" });
+  await tab.clock.advance(1200);
+  assert.equal(tab.visit.view().left, 0);
+});
+
+test("nothing is told of the length of a turn that this page did not see come", async () => {
+  const tab = await inLine();
+  tab.room.set({ admitted: 4, claim_window: 600 });
+  tab.room.broken.admit = () => tab.room.problem(429, "over-cap");
+  tab.close();
+  const after = open({ clock: tab.clock, room: tab.room, storage: tab.storage });
+  await after.visit.step();
+  await after.clock.advance(5);
+  assert.deepEqual([after.view.state, after.view.left], ["turn", null]);
+});
+
+test("progress runs from where the pointer was at first, also after a reload", async () => {
+  const tab = await inLine();
+  const { position } = tab.view;
+  assert.deepEqual([tab.view.progress, tab.mine().from], [0, 0]);
+  tab.room.set({ admitted: position - 1 });
+  tab.close();
+  const after = open({ clock: tab.clock, room: tab.room, storage: tab.storage });
+  await after.visit.step();
+  assert.equal(after.view.progress, (position - 1) / position);
+  assert.equal(after.view.updated, START + tab.clock.time);
+  assert.deepEqual(after.view.seal, tab.room.seal);
+});
+
+test("a copy in the tab's history outlives a reload where storage is denied", async () => {
+  const history = { state: { other: 1 }, replaceState(state) { this.state = structuredClone(state); } };
+  const openStorage = () => { throw new Error("denied"); };
+  const before = await inLine({ openStorage, history });
+  before.close();
+  const after = open({ clock: before.clock, room: before.room, openStorage, history });
+  await after.visit.step();
+  assert.equal(after.view.position, before.view.position);
+  assert.deepEqual(after.view.notices, ["fragile"]);
+  assert.equal(history.state.other, 1);
+});
+
+
+test("nearly there is less than a minute of the estimate", async () => {
+  const tab = await inLine();
+  tab.room.set({ admitted: 1, rate: 600 });
+  tab.close();
+  const after = open({ clock: tab.clock, room: tab.room, storage: tab.storage });
+  await after.visit.step();
+  assert.deepEqual([after.view.state, after.view.range], ["nearly", [0, 1]]);
+});
+
+for (const [name, changes, state] of [
+  ["a place beyond 2^31", { base: 2 ** 31 }, "waiting"], ["a place near 2^53", { base: 2 ** 53 - 6 }, "waiting"],
+  ["a place beyond 2^53", { base: 2 ** 53 - 2 }, "doubt"], ["a place of another run", { run: "r0" }, "doubt"],
+]) {
+  test(`a seal with ${name}`, async () => {
+    const tab = open();
+    tab.room.seal = { ...tab.room.seal, ...changes };
+    tab.room.set({ phase: "open", sealed: 1, line: 4, admitted: 4 });
+    await tab.visit.step();
+    await tab.clock.advance(30);
+    assert.equal(tab.view.state, state);
+    if (state === "waiting") assert.ok(tab.view.position > changes.base);
+  });
+}
+
+for (const [name, changes] of [
+  ["numbers beyond 2^53", { admitted: 2 ** 53 }], ["a number in words", { version: "2" }], ["no time", { time: undefined }],
+]) {
+  test(`a status with ${name} replaces nothing`, async () => {
+    const tab = await inLine();
+    const { status } = tab.view;
+    tab.room.broken.status = () => tab.room.answer(200, { ...tab.room.status, time: new Date(START).toISOString(), version: 99, ...changes });
+    await tab.clock.advance(70);
+    assert.deepEqual([tab.view.status, tab.view.state], [status, "busy"]);
+  });
+}
+
+// A line that is joined long after the on-sale, or in its pool, at a speed that no two stretches share.
+function stretch(random, seconds) {
+  const ends = [0];
+  return (at) => {
+    const n = Math.max(0, Math.floor(at / seconds));
+    while (ends.length <= n + 1) ends.push(ends.at(-1) + seconds * 10 * (0.8 + 0.4 * random()));
+    return Math.floor(ends[n] + (ends[n + 1] - ends[n]) * Math.max(0, at - n * seconds) / seconds);
+  };
+}
+
+function lottery(seed) {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+async function tenMinutes(seed, seconds) {
+  const [random, clock] = [lottery(seed), new Clock()];
+  const room = new Room(clock);
+  const moved = stretch(random, seconds);
+  const position = moved(1200);
+  room.set({ phase: "open", onsale: new Date(START - 600000).toISOString(), sealed: 5 });
+  room.join = () => {
+    room.status.sealed = 6;
+    return room.answer(201, { ticket: "t", cohort: 5, shard: 0, seq: 1 });
+  };
+  room.seal = { ...room.seal, cohort: 5, base: position - 1, counts: [1], size: 1 };
+  room.current = () => {
+    const at = 600 + clock.time / 1000;
+    room.set({ admitted: moved(at), rate: moved(at) - moved(at - 60) });
+    return Room.prototype.current.call(room);
+  };
+  const tab = open({ clock, room, random });
+  await tab.visit.step();
+  while (!tab.went.length && clock.time < 700000) await clock.advance(1);
+  return { requests: room.asked.length, seconds: clock.time / 1000 };
+}
+
+test("a wait of ten minutes takes at most 18 requests, and nobody learns of the turn much too late", async () => {
+  for (let seed = 1; seed <= 40; seed++) {
+    const { requests, seconds } = await tenMinutes(seed, seed % 2 ? 10 : 60);
+    assert.ok(requests <= 18, `seed ${seed}: ${requests} requests`);
+    assert.ok(seconds >= 600 && seconds <= 608, `seed ${seed}: ${seconds} s`);
+  }
 });
