@@ -95,9 +95,9 @@ func TestStatuses(t *testing.T) {
 	tests := map[string]string{
 		names.FunctionJoin:  "200 201 400 403 404 410 413 429 503",
 		names.FunctionAdmit: "200 202 400 401 404 410 413 429 503",
-		names.FunctionPlace: "200 401 404 410 429 503",
-		"join-form":         "303 400 403 404 410 413 429 503",
-		"enter-form":        "200 303 401 403 404 410 429 503",
+		names.FunctionPlace: "200 401 403 404 410 429 503",
+		"join-form":         "303 400 403 404 413 429 503",
+		"enter-form":        "200 303 403 404 429 503",
 		"qr":                "200 400 404 413 429 503",
 	}
 	for key, operation := range operations(t, read(t)) {

@@ -188,8 +188,8 @@ func TestVisitWithoutJavaScript(t *testing.T) {
 
 	r.expirePasses(ctx, t)
 	b.enter(ctx)
-	if b.status != http.StatusGone {
-		t.Errorf("%d with a pass that has expired", b.status)
+	if b.status != http.StatusGone || b.at != "/v1/events/demo/place?refused=pass-expired" {
+		t.Errorf("%d at %s with a pass that has expired", b.status, b.at)
 	}
 	b.want("expired")
 	b.join(ctx)

@@ -10,7 +10,7 @@ import (
 )
 
 // form answers a browser that runs no JavaScript. Who sends the form twice gets the same place twice,
-// so what is not known to have failed may be sent again: a refusal's page holds the same secret.
+// so what is not known to have failed may be sent again.
 func form(ctx context.Context, joiner *Joiner, key ticket.Key, event string, r httpapi.Request) (httpapi.Response, error) {
 	if err := httpapi.SentByPage(r); err != nil {
 		return httpapi.Response{}, err
@@ -26,13 +26,20 @@ func form(ctx context.Context, joiner *Joiner, key ticket.Key, event string, r h
 	}
 	answer, _, err := join(ctx, joiner, key, event, secret)
 	if err != nil {
-		// A ticket that the browser has is of no use any more, or it would not have been shown the form.
-		sight := plain.Sight{Event: event, Secret: text, Held: plain.Held{Secret: plain.ReadHeld(r).Secret}, Now: joiner.Now()}
-		// What cannot be read is left out of the page.
-		sight.State, _ = joiner.States.State(ctx, event)
-		return httpapi.Response{}, sight.Refuse(r, err)
+		return httpapi.Response{}, refuse(event, text, r, err)
 	}
 	response := httpapi.SeeOther(names.PathOf(names.PathPlace, event) + "?" + plain.JoinedQuery + "=1")
 	response.Headers["Set-Cookie"] = plain.Held{Ticket: answer.Ticket}.Cookie(r, event)
 	return response, nil
+}
+
+// refuse leads to the page that says why. Where the visitor may ask again, and may have joined already,
+// the page has to show the same secret: the browser remembers it, in the place of a ticket that is of no
+// use any more, or it would not have been shown the form.
+func refuse(event, secret string, r httpapi.Request, err error) error {
+	shown := plain.Refuse(event, err)
+	if httpapi.ProblemOf(err).RetryAfter > 0 && plain.ReadHeld(r).Secret != secret {
+		shown.Answer.Headers["Set-Cookie"] = plain.Held{Secret: secret}.Cookie(r, event)
+	}
+	return shown
 }

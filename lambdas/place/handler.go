@@ -8,9 +8,9 @@ import (
 	"net/http"
 	"time"
 
+	"waitingroom/lambdas/place/page"
 	"waitingroom/shared/httpapi"
 	"waitingroom/shared/names"
-	"waitingroom/shared/plain"
 	"waitingroom/shared/room"
 	"waitingroom/shared/ticket"
 	"waitingroom/shared/turn"
@@ -51,7 +51,7 @@ func NewHandler(g *Guide) httpapi.Handler {
 			return g.code(event, r)
 		case httpapi.PrefersHTML(r):
 			if err != nil {
-				return httpapi.Response{}, plain.Sight{}.Refuse(r, err)
+				return httpapi.Response{}, page.Sight{}.Refuse(r, err)
 			}
 			return g.page(ctx, event, r)
 		case err != nil:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"waitingroom/lambdas/place/page"
 	"waitingroom/shared/httpapi"
 	"waitingroom/shared/plain"
 	"waitingroom/shared/room"
@@ -14,7 +15,7 @@ import (
 
 // page answers a browser that runs no JavaScript. Its visitor's ticket is in a cookie, if there is one.
 func (g *Guide) page(ctx context.Context, event string, r httpapi.Request) (httpapi.Response, error) {
-	sight := plain.Sight{Event: event, Held: plain.ReadHeld(r), Now: g.Now()}
+	sight := page.Sight{Event: event, Held: plain.ReadHeld(r), Now: g.Now()}
 	_, sight.Joined = r.QueryStringParameters[plain.JoinedQuery]
 	state, err := g.state(ctx, event)
 	if err != nil {
@@ -32,6 +33,10 @@ func (g *Guide) page(ctx context.Context, event string, r httpapi.Request) (http
 			return httpapi.Response{}, sight.Refuse(r, err)
 		}
 		sight.State, sight.Turn = t.State, &t
+	}
+	if p := plain.Refusal(r); p != nil {
+		sight.Held.Entered = false // a pass that has expired leads nowhere
+		return sight.Refused(r, p)
 	}
 	return sight.Page(r)
 }

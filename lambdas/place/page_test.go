@@ -116,6 +116,67 @@ func TestPagesThatAreRefused(t *testing.T) {
 	}
 }
 
+// A form that was refused leads here: the page says why, under the problem's status, and nothing is logged
+// or counted a second time.
+func TestPagesOfFormsThatWereRefused(t *testing.T) {
+	const kept = `name="secret" value="AAECAwQFBgcICQoLDA0ODw"`
+	refused := func(code, retry string) func(*httpapi.Request) {
+		return func(r *httpapi.Request) {
+			r.QueryStringParameters = map[string]string{"refused": code, "retry": retry}
+			r.Headers["Sec-Fetch-Site"] = "same-origin"
+		}
+	}
+	s := newSale(t, unchanged)
+	for _, test := range []struct {
+		cookie, code, retry string
+		status              int
+		state               string
+		holds               string
+		after               string // seconds until the page loads itself again
+		header              string // Retry-After
+	}{
+		{"new.AAECAwQFBgcICQoLDA0ODw", "busy", "2", 429, "busy", kept, "5", "2"},
+		{"new.AAECAwQFBgcICQoLDA0ODw", "busy", "20", 429, "busy", kept, "20", "20"},
+		{"", "busy", "", 429, "busy", `name="secret"`, "5", "2"},
+		{s.tickets[3], "busy", "2", 429, "busy", "You keep your place.", "5", "2"},
+		{s.tickets[3], "over-cap", "7", 429, "turn", "The shop is full for a moment", "7", "7"},
+		{s.tickets[3], "over-cap", "1", 429, "turn", `id="enter"`, "5", "1"},
+		{s.tickets[2], "turn-expired", "", 410, "expired", "Your turn has passed", "", ""},
+		{"in." + s.tickets[2], "pass-expired", "", 410, "expired", "Your time in the shop is over", "", ""},
+		{s.tickets[2], "bad-ticket", "", 401, "expired", "Your place could not be found", "", ""},
+		{"", "not-open-yet", "", 403, "loading", `name="secret"`, "", ""},
+		{s.tickets[4], "sold-out", "", 410, "soldout", "You keep your place.", "60", ""},
+		{"in." + s.tickets[4], "over", "", 410, "closed", "The sale is over", "", ""},
+		{s.tickets[4], "internal", "", 200, "nearly", `value="4"`, "5", ""},
+		{s.tickets[4], `"><script>`, "", 200, "nearly", `value="4"`, "5", ""},
+	} {
+		t.Run(test.code, func(t *testing.T) {
+			r := s.look(t, test.cookie, refused(test.code, test.retry))
+			wantPage(t, r, test.status, test.state, test.holds)
+			reload := `content="` + test.after + `; url=/v1/events/demo/place"`
+			if strings.Contains(r.Body, "http-equiv") != (test.after != "") || test.after != "" && !strings.Contains(r.Body, reload) {
+				t.Errorf("it does not load itself again after %q s: %s", test.after, r.Body)
+			}
+			if got := r.Headers["Retry-After"]; got != test.header || strings.Contains(r.Body, "<script") {
+				t.Errorf("Retry-After %q, want %q: %s", got, test.header, r.Body)
+			}
+			if s.log.Len() > 0 || s.counts.Len() > 0 {
+				t.Errorf("%s %s", s.log.String(), s.counts.String())
+			}
+		})
+	}
+	// Who follows somebody's link sees the place that there is.
+	r := s.look(t, s.tickets[4], func(r *httpapi.Request) {
+		refused("bad-ticket", "")(r)
+		r.Headers["Sec-Fetch-Site"] = "cross-site"
+	})
+	wantPage(t, r, 200, "nearly", `value="4"`)
+	// What is wrong now counts more than what was.
+	fresh := newSale(t, unchanged)
+	fresh.fail = errLost
+	wantPage(t, fresh.look(t, s.tickets[4], refused("sold-out", "")), 503, "busy")
+}
+
 // Apps go on to get JSON, and problems without a ticket.
 func TestWhoGetsAPage(t *testing.T) {
 	s := newSale(t, unchanged)

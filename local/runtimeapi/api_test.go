@@ -180,7 +180,7 @@ func placeExchanges(t *testing.T, w *world, sales map[string]*sale) []exchange {
 	)
 }
 
-// formExchanges are of the page without JavaScript. Pages that hold a new secret are never the same.
+// formExchanges are of the page without JavaScript.
 func formExchanges(t *testing.T, w *world, sales map[string]*sale) []exchange {
 	const form = "/testdata/form.json"
 	w.keepSecret(sales["demo"].secrets[5], "a visitor's secret")
@@ -189,11 +189,18 @@ func formExchanges(t *testing.T, w *world, sales map[string]*sale) []exchange {
 	}
 	return []exchange{
 		{"a form of a place held", names.FunctionJoin, held("demo", sales["demo"].secrets[5]), 303, ""},
-		{"a form when sold out", names.FunctionJoin, held("sold", newSecret()), 410, ""},
-		{"a form when closed", names.FunctionJoin, held("closed", newSecret()), 410, ""},
+		{"a form when sold out", names.FunctionJoin, held("sold", newSecret()), 303, ""},
+		{"a form when closed", names.FunctionJoin, held("closed", newSecret()), 303, ""},
 		{"a form that is none", names.FunctionJoin, held("demo", "x"), 400, "bad-request"},
 		{"a form of the turn that was claimed", names.FunctionAdmit, w.cookieRequest(t, names.FunctionAdmit+form, "demo", sales["demo"].tickets[1]), 200, ""},
 		{"a form before the turn", names.FunctionAdmit, w.cookieRequest(t, names.FunctionAdmit+form, "demo", sales["demo"].tickets[8]), 303, ""},
+		{"a form of a turn that expired", names.FunctionAdmit, w.cookieRequest(t, names.FunctionAdmit+form, "expired", sales["expired"].tickets[2]), 303, ""},
+		{"a form of a pass that expired", names.FunctionAdmit, w.cookieRequest(t, names.FunctionAdmit+form, "demo", "in."+sales["demo"].tickets[2]), 303, ""},
+		{"the page of somebody who was refused", names.FunctionPlace, derived(t,
+			w.cookieRequest(t, "place/testdata/page.json", "sold", sales["sold"].tickets[8]), func(members map[string]any) {
+				members["queryStringParameters"] = map[string]any{"refused": "sold-out"}
+				members["headers"].(map[string]any)["Sec-Fetch-Site"] = "same-origin"
+			}), 410, ""},
 	}
 }
 

@@ -21,10 +21,11 @@ const OUTCOMES = ["turn-expired", "pass-expired", "refused"];
 
 // Which of the page's and the server's sources have words, and how they name them.
 const scripts = listed("static/assets/").filter((name) => name.endsWith(".js")).map((name) => read(`static/assets/${name}`));
-const server = listed("shared/plain/").filter((name) => /(?<!_test)\.(go|html)$/.test(name)).map((name) => read(`shared/plain/${name}`));
+const server = ["lambdas/place/page/", "lambdas/admit/"].flatMap((folder) =>
+  listed(folder).filter((name) => /(?<!_test)\.(go|html)$/.test(name)).map((name) => read(folder + name)));
 const sources = [read("static/index.html"), ...scripts, ...server].join("\n");
 const named = [
-  /data-word="([^"]+)"/g, /\bsay\((?:\w+, \w+, )?"([^"]+)"/g, /\btranslate\("([^"]+)"/g, /\bfill\("([^"]+)"/g,
+  /data-word="([^"]+)"/g, /\b[sS]ay\((?:\w+, \w+, )?"([^"]+)"/g, /\btranslate\("([^"]+)"/g, /\b[fF]ill\("([^"]+)"/g,
   /\bwords\["([^"]+)"\]/g, /\b(?:words|more)\.([a-z]+)\b(?![.(])/g,
 ].flatMap((pattern) => [...sources.matchAll(pattern)].map((found) => found[1])).filter((key) => !["js", "json", "css", "texts"].includes(key));
 
