@@ -36,7 +36,7 @@ const (
 
 // PollDelay is the time to the next poll of someone whose next change is wait away.
 func PollDelay(wait time.Duration, random float64) time.Duration {
-	delay := min(time.Minute, 2500*time.Millisecond+min(time.Minute, scale(max(0, wait), 0.75)))
+	delay := min(time.Minute, 2500*time.Millisecond+min(time.Minute, scale(max(0, wait), 0.8)))
 	return scale(delay, 0.95+0.05*random)
 }
 
@@ -168,7 +168,7 @@ func PollWait(s Situation) time.Duration {
 	wait := scale(time.Minute, minutes)
 	if s.Open >= 0 {
 		// Nobody stays away for longer than the line has been open.
-		wait = min(wait, scale(s.Open, 1.33))
+		wait = min(wait, scale(s.Open, 1.25))
 	}
 	return wait
 }

@@ -195,7 +195,7 @@ func TestPollsPerSecond(t *testing.T) {
 	for _, wait := range []float64{0, 10, 25, 100, 600, 3600} {
 		for _, open := range []float64{0, 2, 10, 60, 1000} {
 			per := pollsPerSecond(wait, open)
-			delay := min(2.5+0.75*min(wait, 1.33*open), 60)
+			delay := min(2.5+0.8*min(wait, 1.25*open), 60)
 			if per*delay < 0.5 || per*delay > 1.5 {
 				t.Errorf("%v s away, open for %v s: %v polls a second", wait, open, per)
 			}

@@ -21,10 +21,10 @@ const (
 	margin = 0.02
 	drain  = 12 * time.Second
 
-	// claimLag is how long a visitor takes who comes: pages near their turn look every two seconds
-	// at a document that is up to a second old. maxFresh bounds the turns that wait for that: a
+	// claimLag is how long a visitor takes who comes: pages near their turn look every two or three
+	// seconds at a document that is up to a second old. maxFresh bounds the turns that wait for that: a
 	// minute's, since tick moves the pointer up to twice a second.
-	claimLag = 2 * time.Second
+	claimLag = 3 * time.Second
 	maxFresh = 120
 
 	// firstShare is the part of the turns that is expected to be claimed before any could be.

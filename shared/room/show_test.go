@@ -51,8 +51,8 @@ func (c *crowd) second(show float64) {
 	c.state, c.pacing = Step(c.state, c.pacing, c.settings, tallies, c.now)
 	for ; c.given < c.state.Admitted; c.given++ {
 		if c.rng.Float64() < show {
-			// A page near its turn polls every two seconds a document that is up to a second old.
-			c.claims = append(c.claims, c.now.Add(c.between(0, 3*time.Second)))
+			// A page near its turn polls every two or three seconds a document that is up to a second old.
+			c.claims = append(c.claims, c.now.Add(c.between(0, 4*time.Second)))
 		}
 	}
 	end := c.now.Add(time.Second)

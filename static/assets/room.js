@@ -5,7 +5,7 @@ const MINUTE = 60 * SECOND;
 const PHASES = ["scheduled", "prequeue", "open", "paused", "soldout", "closed"];
 
 export function pollDelay(wait, random) {
-  return Math.min(MINUTE, 2.5 * SECOND + 0.75 * Math.max(0, wait)) * (0.95 + 0.05 * random());
+  return Math.min(MINUTE, 2.5 * SECOND + 0.8 * Math.max(0, wait)) * (0.95 + 0.05 * random());
 }
 
 export function joinSpread(untilOnSale, random) {

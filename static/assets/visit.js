@@ -327,7 +327,7 @@ export class Visit {
     if (this.#unseen || this.#place.trouble) return 60000;
     if (position === null || isTurn(position, status)) return 0;
     const wait = (this.#minutes(position) ?? 2) * 60000;
-    return this.#opened ? Math.min(wait, 1.33 * (now - this.#opened)) : wait;
+    return this.#opened ? Math.min(wait, 1.25 * (now - this.#opened)) : wait;
   }
 
   async #joinLine() {

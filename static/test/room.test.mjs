@@ -10,7 +10,7 @@ const low = () => 0;
 const high = () => 1 - Number.EPSILON;
 const draws = [low, high, () => 0.5];
 
-test("polls are 2 to 60 s apart, three quarters of the wait and a little, with jitter in proportion", () => {
+test("polls are 2 to 60 s apart, four fifths of the wait and a little, with jitter in proportion", () => {
   for (const random of draws) {
     for (const wait of [-5000, 0, 1000, 30000, MINUTE, 5 * MINUTE, 3600000, Infinity]) {
       const delay = pollDelay(wait, random);
@@ -19,7 +19,7 @@ test("polls are 2 to 60 s apart, three quarters of the wait and a little, with j
   }
   assert.equal(pollDelay(0, low), 2375);
   assert.equal(Math.round(pollDelay(0, high)), 2500);
-  assert.equal(Math.round(pollDelay(20000, high)), 17500);
+  assert.equal(Math.round(pollDelay(20000, high)), 18500);
   assert.equal(Math.round(pollDelay(Infinity, high)), 60000);
   for (const wait of [0, MINUTE, 5 * MINUTE]) {
     assert.ok(Math.abs(pollDelay(wait, low) / pollDelay(wait, high) - 0.95) < 1e-9);
