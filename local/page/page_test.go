@@ -49,24 +49,30 @@ func TestRulesAreThePages(t *testing.T) {
 
 func runPage(t *testing.T, inputs []given) []any {
 	t.Helper()
-	input, err := json.Marshal(inputs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var stdout, stderr bytes.Buffer
-	command := exec.CommandContext(t.Context(), "node", "testdata/rules.mjs")
-	command.Stdin, command.Stdout, command.Stderr = bytes.NewReader(input), &stdout, &stderr
-	if err := command.Run(); err != nil {
-		t.Fatalf("node: %v\n%s", err, &stderr)
-	}
 	var results []any
-	if err := json.Unmarshal(stdout.Bytes(), &results); err != nil {
-		t.Fatal(err)
-	}
+	runNode(t, "testdata/rules.mjs", inputs, &results)
 	if len(results) != len(inputs) {
 		t.Fatalf("%d answers to %d cases", len(results), len(inputs))
 	}
 	return results
+}
+
+// runNode gives input to a script and reads what it writes.
+func runNode(t *testing.T, script string, input, output any) {
+	t.Helper()
+	text, err := json.Marshal(input)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	command := exec.CommandContext(t.Context(), "node", script)
+	command.Stdin, command.Stdout, command.Stderr = bytes.NewReader(text), &stdout, &stderr
+	if err := command.Run(); err != nil {
+		t.Fatalf("node: %v\n%s", err, &stderr)
+	}
+	if err := json.Unmarshal(stdout.Bytes(), output); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // plain is a value as it comes out of JSON.

@@ -47,10 +47,88 @@ test("clearing the storage under an open page loses nothing", () => {
   assert.deepEqual(record.read(), mine);
 });
 
+test("what was cleared in one tab is written again by another", () => {
+  const storage = new MemoryStorage();
+  const record = makeRecord("demo", () => storage);
+  record.write(mine);
+  storage.items.clear();
+  record.read();
+  assert.deepEqual(makeRecord("demo", () => storage).read(), mine);
+});
+
+const makeHistory = (state = null) => ({ state, replaceState(next) { this.state = structuredClone(next); } });
+
+test("the copy in the history is used where the storage has nothing, and only there", () => {
+  const history = makeHistory({ other: 1 });
+  const storage = new MemoryStorage();
+  makeRecord("demo", () => storage, history).write(mine);
+  assert.equal(history.state.other, 1);
+  storage.items.clear();
+  assert.deepEqual(makeRecord("demo", () => storage, history).read(), mine);
+  const newer = { ...mine, seq: 18 };
+  makeRecord("demo", () => storage).write(newer);
+  assert.deepEqual(makeRecord("demo", () => storage, history).read(), newer);
+  assert.deepEqual(makeRecord("other", () => storage, history).read(), {});
+});
+
+test("a history that refuses the copy harms nothing", () => {
+  const history = { state: null, replaceState() { throw new Error("SecurityError"); } };
+  const record = makeRecord("demo", () => new MemoryStorage(), history);
+  record.write(mine);
+  assert.ok(record.kept);
+});
+
+// Web Locks as far as makeLock uses them, and what happened in which order.
+function makeLocks(free) {
+  const log = [];
+  const locks = {
+    async request(key, { ifAvailable, signal }, act) {
+      log.push(ifAvailable ? "try" : "wait");
+      if (ifAvailable) return act(free ? { name: key } : null);
+      if (free === undefined) return new Promise((_, refuse) => signal.addEventListener("abort", () => refuse(signal.reason)));
+      return act({ name: key });
+    },
+  };
+  const pause = async (ms) => { log.push(`pause ${ms}`); };
+  const act = async () => { log.push("act"); return "done"; };
+  return { log, act, lock: makeLock(locks, "demo", pause) };
+}
+
+test("a lock that is free costs no wait", async () => {
+  const { log, lock, act } = makeLocks(true);
+  assert.equal(await lock(act), "done");
+  assert.deepEqual(log, ["try", "act"]);
+});
+
+test("whoever waited for the lock waits for what the other tab has stored, too", async () => {
+  const { log, lock, act } = makeLocks(false);
+  assert.equal(await lock(act), "done");
+  assert.deepEqual(log, ["try", "wait", "pause 200", "act"]);
+});
+
+test("a lock that a frozen tab holds is not waited for in vain", async (t) => {
+  const limit = new AbortController();
+  t.mock.method(AbortSignal, "timeout", () => limit.signal);
+  const { log, lock, act } = makeLocks(undefined);
+  const answer = lock(act);
+  await Promise.resolve();
+  limit.abort();
+  assert.equal(await answer, "done");
+  assert.deepEqual(log, ["try", "wait", "act"]);
+});
+
+test("without locks there is still an answer, and a failure is not repeated", async () => {
+  assert.equal(await makeLock(undefined, "demo")(async () => "done"), "done");
+  let calls = 0;
+  const { lock } = makeLocks(true);
+  await assert.rejects(lock(async () => { calls++; throw new Error("lost"); }), /lost/);
+  assert.equal(calls, 1);
+});
+
 const spoilt = [
   "", "{", "null", "7", "[]", '"x"', JSON.stringify({ ...mine, secret: "short" }), JSON.stringify({ ...mine, secret: 7 }),
   JSON.stringify({ ...mine, run: "" }), JSON.stringify({ ...mine, cohort: "0" }), JSON.stringify({ ...mine, seq: null }),
-  JSON.stringify({ ...mine, secret: undefined }),
+  JSON.stringify({ ...mine, secret: undefined }), JSON.stringify({ ...mine, ticket: 7 }),
 ];
 for (const text of spoilt) {
   test(`a spoilt record is none: ${text}`, () => {
