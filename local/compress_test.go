@@ -225,7 +225,7 @@ func TestWeightOfAFirstVisit(t *testing.T) {
 		}
 	}
 	sum, report := heaviest, fmt.Sprintf("%s %d", path.Base(language), heaviest)
-	for _, name := range []string{"demo", "assets/page.css", "assets/page.js", "assets/words.js", "assets/visit.js", "assets/room.js"} {
+	for _, name := range []string{"demo", "assets/page.css", "assets/page.js", "assets/visit.js", "assets/room.js"} {
 		n := weigh("/" + name)
 		sum += n
 		report += fmt.Sprintf(", %s %d", path.Base(name), n)

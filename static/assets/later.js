@@ -1,6 +1,6 @@
-// What the page needs a moment later than its place: announcements, the promoter's message, other
-// languages, the theme, and panels that are loaded when they are opened.
-import { TAGS, say, tagOf } from "./words.js";
+// What the page needs a moment later than its place: the claim of a turn, announcements, the promoter's
+// message, other languages, the theme, and panels that are loaded when they are opened.
+import { TAGS, say, tagOf } from "./room.js";
 
 const FILES = { tell: "bell", carry: "carry", how: "proof" };
 const OVER = ["loading", "unknown", "closed", "admitted", "elsewhere"];
@@ -48,6 +48,44 @@ export class Announcer {
   }
 }
 
+// claim asks the shop's door for the holder of the record. What comes of it is one of: address, to go
+// to; again, in how many ms to ask, while the turn is kept; failed, an answer; ended, that nothing is
+// left to ask. None of them: another tab was first.
+export async function claim({ api, record, random }, entering) {
+  const mine = record.read();
+  if (!mine.ticket || (mine.outcome && !entering)) return {};
+  // If the answer is lost, a pass that was issued before may be this browser's own.
+  record.write({ ...mine, tried: true });
+  const answer = await api.admit(mine.ticket);
+  const { status, problem, body, retryAfter } = answer;
+  const told = { ...record.read(), tried: undefined };
+  if (told.secret !== mine.secret || (told.outcome && !entering)) return {};
+  // Kept before leaving: nobody who comes back is sent away again unasked.
+  const end = (outcome) => {
+    record.write({ ...told, outcome });
+    return { ended: true };
+  };
+
+  if (status === 200 && /^https?:\/\//.test(body?.redirect)) {
+    if (body.again && !mine.tried && !entering) return end("elsewhere");
+    return { ...end("admitted"), address: body.redirect };
+  }
+  if (status === 202 || status === 429) {
+    // Busy may mean that the pass is issued and not signed, over the cap that there is none.
+    if (problem !== "busy") record.write(told);
+    return { again: (retryAfter || 1000) + 1000 * random() };
+  }
+  if (status === 410 && ["turn-expired", "pass-expired"].includes(problem)) return end(problem);
+  if (status === 400 || status === 401) {
+    // Joining anew is right once; a room that refuses every ticket would be asked in a loop.
+    if (mine.renewed) return end("refused");
+    record.write({ run: mine.run, renewed: true });
+    return { ended: true };
+  }
+  // Sold out may end: the ticket is kept.
+  return { failed: answer, ended: status === 410 };
+}
+
 function remembered(key) {
   try {
     return localStorage.getItem(key) !== null;
@@ -78,6 +116,13 @@ export function begin(page) {
     setText("message", text);
     setShown("message", text);
     return text;
+  }
+
+  function showNotices() {
+    const notices = page.view.notices.map((name) => page.words[name]);
+    if (setShown("notices", notices.length) && element("notices").textContent !== notices.join("")) {
+      element("notices").replaceChildren(...notices.map((textContent) => make("li", { textContent })));
+    }
   }
 
   function speakUp() {
@@ -163,6 +208,7 @@ export function begin(page) {
     setShown("menu", !element("menu").hidden || !["loading", "joining", "placing"].includes(page.view.state));
     for (const id of ["tell", "carry"]) setShown(id, !OVER.includes(page.view.state));
     setShown("how", !["loading", "unknown"].includes(page.view.state));
+    showNotices();
     speakUp();
   };
 

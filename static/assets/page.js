@@ -1,6 +1,5 @@
 import { Visit, makeApi, makeLock, makeRecord, makeSecret, storageKey } from "./visit.js";
-import { backoff } from "./room.js";
-import { TAGS, countdown, describe, moment, say, tagOf } from "./words.js";
+import { TAGS, backoff, countdown, describe, moment, say, tagOf } from "./room.js";
 
 const event = location.pathname.split("/")[1];
 const key = storageKey(event);
@@ -54,14 +53,6 @@ function render(view = page.view) {
     setText("updated", translate("updated", moment(view.updated, language, { timeStyle: "medium" })));
   }
   if (setShown("left", among("turn") && left != null)) setText("left", translate("turn.left", countdown(left, language)));
-  const notices = view.notices.map((name) => words[name]);
-  if (setShown("notices", notices.length) && element("notices").textContent !== notices.join("")) {
-    element("notices").replaceChildren(...notices.map((text) => {
-      const item = document.createElement("li");
-      item.textContent = text;
-      return item;
-    }));
-  }
   page.rendered?.();
 }
 
@@ -93,9 +84,11 @@ async function speak(tag) {
   page.spoken?.();
 }
 
+const later = insist((tries) => import(`./later.js${tries ? `?${tries}` : ""}`));
+
 function start() {
   let timer;
-  const [, run, secret] = /^#place=([0-9a-f]{32})\.([\w-]{22,43})$/.exec(location.hash) ?? [];
+  const [, run, secret] = /^#place=([\da-f]{32})\.([\w-]{22,43})$/.exec(location.hash) ?? [];
   if (location.hash) history.replaceState(history.state, "", location.pathname + location.search);
   const visit = page.visit = new Visit({
     event,
@@ -113,6 +106,7 @@ function start() {
     secret: makeSecret,
     hidden: () => document.hidden,
     call: () => page.call?.(),
+    claim: () => Promise.race([later, pause(9000)]).then((parts) => parts.claim),
     go: (address) => location.assign(address),
     show(view) {
       render(view);
@@ -137,11 +131,9 @@ function start() {
 let chosen;
 try {
   chosen = localStorage.getItem("waiting-room-language");
-} catch {
-  // Storage is denied.
-}
+} catch {}
 speak([chosen ?? "", ...navigator.languages].map(tagOf).find((tag) => TAGS.includes(tag)) ?? "en");
 element("plain").hidden = true;
 setText("event", event);
 if (/^[a-z0-9-]{1,64}$/.test(event)) start();
-insist(async (tries) => (await import(`./later.js${tries ? `?${tries}` : ""}`)).begin(page));
+later.then(({ begin }) => begin(page));

@@ -1,4 +1,4 @@
-// Reasons: static/README.md.
+// The reasons are in static/README.md.
 import {
   Pace, ServerClock, TurnClock, backoff, isNewer, isTurn, joinSpread, mayJoin, noticesOf, peopleAhead,
   placeOf, pollDelay, progressOf, readStatus, stateOf, waitRange,
@@ -143,6 +143,7 @@ export class Visit {
       this.#plan();
       if (task.due > this.#env.now()) continue;
       this.#show();
+      // The page never stops silently.
       await task.run().catch(() => this.#failed(task));
     }
     this.#plan();
@@ -335,6 +336,7 @@ export class Visit {
     let mine = record.read();
     if (mine.ticket || (mine.run && mine.run !== this.#status.run)) return;
     if (!mine.secret) {
+      // Kept before it is used: a page that dies before the answer gets the same place.
       mine = { ...mine, run: this.#status.run, secret: secret() };
       record.write(mine);
     }
@@ -379,48 +381,19 @@ export class Visit {
   }
 
   async #enterShop() {
+    const env = this.#env;
     this.#unseen = false;
-    const address = await this.#env.lock(() => this.#askAdmission());
+    const claim = await env.claim();
+    const { address, again, failed, ended } = await env.lock(() => claim(env, this.#entering));
+    this.#held = again > 0;
+    if (again) this.#done(this.#claim, env.now() + again);
+    if (failed) this.#failed(this.#claim, failed, failed.status === 410);
+    if (ended) this.#entering = false;
     if (!address) return;
     this.#leaving = true;
     this.#show();
-    await this.#env.pause(FAREWELL);
+    await env.pause(FAREWELL);
     this.#leaving = false;
-    this.#env.go(address);
-  }
-
-  async #askAdmission() {
-    const { api, record, random } = this.#env;
-    const mine = record.read();
-    if (!mine.ticket || (mine.outcome && !this.#entering)) return null;
-    record.write({ ...mine, tried: true });
-    const answer = await api.admit(mine.ticket);
-    const { status, problem, body, retryAfter } = answer;
-    const told = { ...record.read(), tried: undefined };
-    if (told.secret !== mine.secret || (told.outcome && !this.#entering)) return null;
-
-    if (status === 200 && /^https?:\/\//.test(body?.redirect)) {
-      const elsewhere = body.again && !mine.tried && !this.#entering;
-      this.#settle({ ...told, outcome: elsewhere ? "elsewhere" : "admitted" });
-      return elsewhere ? null : body.redirect;
-    }
-    if (status === 202 || status === 429) {
-      if (problem !== "busy") record.write(told);
-      this.#held = true;
-      this.#done(this.#claim, this.#env.now() + (retryAfter || 1000) + 1000 * random());
-    } else if (status === 410 && ["turn-expired", "pass-expired"].includes(problem)) {
-      this.#settle({ ...told, outcome: problem });
-    } else if (status === 400 || status === 401) {
-      this.#settle(mine.renewed ? { ...told, outcome: "refused" } : { run: mine.run, renewed: true });
-    } else {
-      if (status === 410) this.#entering = false;
-      this.#failed(this.#claim, answer, status === 410);
-    }
-    return null;
-  }
-
-  #settle(mine) {
-    this.#env.record.write(mine);
-    this.#entering = false;
+    env.go(address);
   }
 }

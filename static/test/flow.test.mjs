@@ -1,6 +1,7 @@
 // Whole visits against a room in memory, on a clock that only the test moves.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { claim } from "../assets/later.js";
 import { placeOf } from "../assets/room.js";
 import { Visit, makeApi, makeRecord, storageKey } from "../assets/visit.js";
 
@@ -108,6 +109,7 @@ function open({
     later: (act, ms) => clock.timers.set(id, { act, at: clock.time + ms }),
     pause: async (ms) => { clock.time += ms; },
     lock: (act) => act(),
+    claim: async () => claim,
     secret: () => `secret-${String(++secrets).padStart(15, "0")}`,
     go: (address) => tab.went.push(address),
     brought,

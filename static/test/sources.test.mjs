@@ -3,14 +3,14 @@ import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { TAGS } from "../assets/words.js";
+import { TAGS } from "../assets/room.js";
 
 const root = new URL("../", import.meta.url);
 const read = (name) => readFileSync(new URL(name, root), "utf8");
 const listed = (folder, ending) =>
   readdirSync(new URL(folder, root)).filter((name) => name.endsWith(ending)).map((name) => folder + name);
 
-const CORE = ["page.js", "words.js", "visit.js", "room.js"].map((name) => `assets/${name}`);
+const CORE = ["page.js", "visit.js", "room.js"].map((name) => `assets/${name}`);
 const LATER = ["later.js", "bell.js", "bell-worker.js", "carry.js", "proof.js", "theme.js"].map((name) => `assets/${name}`);
 const scripts = listed("assets/", ".js");
 const files = ["index.html", ...scripts, ...listed("assets/", ".css"), ...listed("assets/", ".svg")];

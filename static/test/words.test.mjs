@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import { test } from "node:test";
 import { Announcer, partsOf, pickMessage } from "../assets/later.js";
-import { TAGS, countdown, describe, moment, say, tagOf, waits } from "../assets/words.js";
+import { TAGS, countdown, describe, moment, say, tagOf, waits } from "../assets/room.js";
 
 const root = new URL("../../", import.meta.url);
 const read = (name) => readFileSync(new URL(name, root), "utf8");

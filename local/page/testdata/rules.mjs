@@ -2,6 +2,7 @@
 // written as null, which is how JSON has them.
 import { readFileSync } from "node:fs";
 
+import { claim } from "../../../static/assets/later.js";
 import * as room from "../../../static/assets/room.js";
 import { Visit, makeApi } from "../../../static/assets/visit.js";
 
@@ -67,6 +68,7 @@ async function next(c) {
     later: (_, ms) => { delay = ms; },
     pause: async () => {},
     lock: (act) => act(),
+    claim: async () => claim,
     secret: () => "s".repeat(22),
     go: () => {},
     show: () => {},
