@@ -1,5 +1,5 @@
 // A link carries the place to another device: one place, one claim, one pass.
-import { expect, inShop, reach, recordOf, test, words } from "./fixtures.js";
+import { expect, firstInShop, inShop, reach, recordOf, test, words } from "./fixtures.js";
 
 const en = words("en");
 
@@ -39,7 +39,7 @@ test("both devices hold one place, and each says what the other has done", async
   for (const page of [one, two]) await expect(page.locator("#place")).toHaveText("1");
 
   await room.set("rate", 600);
-  const first = await Promise.any([one, two].map((page) => inShop(page).then(() => page)));
+  const first = await firstInShop(one, two);
   const other = first === one ? two : one;
   await reach(other, "elsewhere");
   await expect(other.locator("#heading")).toHaveText(en.elsewhere);

@@ -124,6 +124,19 @@ export async function inShop(page) {
   return page.locator("#visitor").textContent();
 }
 
+// firstInShop has the pages look at the line until one of them is let in, and gives that one.
+export async function firstInShop(...pages) {
+  let first;
+  await expect(async () => {
+    await Promise.all(pages.map(poke));
+    first = await Promise.any(pages.map(async (page) => {
+      await page.locator("#pass-checked").waitFor({ timeout: 2000 });
+      return page;
+    }));
+  }).toPass({ timeout: 30000 });
+  return first;
+}
+
 // pass lets time go by on the clock that the test has installed. Answers come in the time in which
 // they were asked for: a clock that jumps would have the page give up on them.
 export async function pass(page, ms) {
@@ -134,10 +147,13 @@ export async function pass(page, ms) {
   }
 }
 
+// A page on its way to the shop does not listen any more.
+const poke = (page) => page.evaluate(() => window.dispatchEvent(new Event("online"))).catch(() => {});
+
 // lookAgain has the page ask for the status before it would have, until what is expected holds.
 export async function lookAgain(page, expected) {
   await expect(async () => {
-    await page.evaluate(() => window.dispatchEvent(new Event("online")));
+    await poke(page);
     await expected({ timeout: 1500 });
   }).toPass({ timeout: 15000 });
 }

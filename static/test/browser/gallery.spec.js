@@ -11,6 +11,8 @@ if (!compare && process.env.TEST_WORKER_INDEX === undefined) {
 }
 
 const sizes = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 } };
+// What axe-core sees depends on what there is and on its colours.
+const examined = new Set(["en-phone-light", "en-desktop-dark", "ar-phone-dark"]);
 const pictured = new Set(["en-phone-light", "en-desktop-dark", "ar-phone-dark", "ar-desktop-light"]);
 
 for (const [language, locale] of [["en", "en-GB"], ["ar", "ar"]]) {
@@ -32,8 +34,7 @@ for (const [language, locale] of [["en", "en-GB"], ["ar", "ar"]]) {
             await page.emulateMedia({ colorScheme });
             const what = `${language}-${size}-${colorScheme}`;
             await looksRight(page, { language, rtl: language === "ar", what });
-            // What axe-core sees depends on colours and on what there is, both of which these have.
-            if (what.endsWith("phone-light") || what.endsWith("desktop-dark")) await isAccessible(page, what);
+            if (examined.has(what)) await isAccessible(page, what);
             if (compare && pictured.has(what)) await expect(page).toHaveScreenshot(`${name}-${what}.png`);
           }
         }

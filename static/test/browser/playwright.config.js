@@ -39,11 +39,12 @@ process.env.FONTCONFIG_FILE = new URL("fonts.conf", import.meta.url).pathname;
 
 export default defineConfig({
   testIgnore: executablePath ? [] : "**",
-  globalSetup: "./build.js",
+  globalSetup: executablePath && "./build.js",
   outputDir: process.env.TEST_RESULTS || "../../../dist/test-page",
   fullyParallel: true,
   workers: 2,
   retries: 0,
+  maxFailures: 10, // a page that does not start at all would be waited for in every test
   forbidOnly: process.env.BROWSER_TESTS === "required",
   reporter: process.env.BROWSER_TESTS === "required" ? "dot" : "list",
   timeout: 45000,

@@ -1,6 +1,6 @@
 // The whole way, against the real room: from the countdown through the place to the shop.
 import { createHash } from "node:crypto";
-import { expect, inShop, keeps, reach, recordOf, test } from "./fixtures.js";
+import { expect, firstInShop, inShop, lookAgain, keeps, reach, recordOf, test } from "./fixtures.js";
 
 const visitorOf = ({ secret }) => createHash("sha256").update(Buffer.from(secret, "base64url")).digest("hex").slice(0, 32);
 
@@ -28,8 +28,8 @@ test("from the countdown to the shop, with reloads on the way", async ({ page, o
   await expect(page.locator("#place")).toHaveText(place);
 
   await room.set("rate", 600);
-  await reach(page, "turn");
-  await inShop(page);
+  await lookAgain(page, (limit) => expect(page.locator("main")).toHaveAttribute("data-state", "turn", limit));
+  expect(await inShop(page)).toBe(visitorOf(joined));
   expect(new URL(page.url()).pathname).toBe("/shop");
   expect(page.url()).not.toContain("waitingroom_pass");
 });
@@ -48,7 +48,7 @@ test("two tabs, one after the other, are one visitor with one pass", async ({ co
   expect((await room.status()).line).toBe(1);
 
   await room.set("rate", 600);
-  const first = await Promise.race([one, two].map((tab) => inShop(tab).then(() => tab)));
+  const first = await firstInShop(one, two);
   const other = first === one ? two : one;
   await reach(other, "admitted");
   await other.locator("#enter").click();
