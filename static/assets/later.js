@@ -208,6 +208,7 @@ export function begin(page) {
     setShown("menu", !element("menu").hidden || !["loading", "joining", "placing"].includes(page.view.state));
     for (const id of ["tell", "carry"]) setShown(id, !OVER.includes(page.view.state));
     setShown("how", !["loading", "unknown"].includes(page.view.state));
+    setShown("offer", page.view.offer);
     showNotices();
     speakUp();
   };
@@ -227,6 +228,10 @@ export function begin(page) {
   page.call = () => modules.bell?.call();
 
   offerLanguages();
+  element("take").addEventListener("click", () => page.visit.adopt(true));
+  element("mine").addEventListener("click", () => page.visit.adopt(false));
+  // A link that is put into the address of an open page is followed as one that opens it.
+  addEventListener("hashchange", () => location.hash && location.reload());
   // Whoever asked to be called, and then reloaded, is still waiting for it.
   if (remembered(`waiting-room-bell:${page.event}`)) element("tell").open = true;
   for (const id in FILES) element(id).addEventListener("toggle", () => open(id));

@@ -34,7 +34,6 @@ function render(view = page.view) {
   setShown("join-again", among("expired"));
   setShown("enter", among("admitted", "elsewhere"));
   if (!words) return;
-  setShown("offer", view.offer);
   const texts = page.texts = describe(view, words, language);
   document.title = `${texts.title} · ${page.shop || event}`;
   setText("heading", texts.heading);
@@ -114,16 +113,12 @@ function start() {
     },
   });
 
-  const press = (id, act) => element(id).addEventListener("click", act);
-  press("join-again", () => visit.joinAgain());
-  press("enter", () => visit.enter());
-  press("take", () => visit.adopt(true));
-  press("mine", () => visit.adopt(false));
+  element("join-again").addEventListener("click", () => visit.joinAgain());
+  element("enter").addEventListener("click", () => visit.enter());
 
   for (const name of ["pageshow", "online"]) addEventListener(name, () => visit.wake());
   document.addEventListener("visibilitychange", () => document.hidden || visit.wake());
   addEventListener("storage", (change) => change.key === key && visit.step());
-  addEventListener("hashchange", () => location.hash && location.reload());
   setInterval(() => render(visit.view()), 500);
   visit.step();
 }

@@ -369,6 +369,8 @@ export class Visit {
     try {
       const position = await placeOf(mine, seal, event, mine.run);
       this.#seat = { ticket: mine.ticket, position, seal };
+      const { admitted, phase } = this.#status;
+      if (position > admitted) (this.#turn = new TurnClock(mine.ticket)).add(true, phase, this.#now());
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       this.#failed(task, { retryAfter: Math.min(44000, 1000 * 2 ** task.failures) }, true);

@@ -805,6 +805,20 @@ test("a visible tab is called too and waits for nothing, nor does a short turn",
   }
 });
 
+test("a page that was reloaded in line sees its turn come with the next status", async () => {
+  const before = await inLine();
+  before.close();
+  const after = open({ clock: before.clock, room: before.room, storage: before.storage });
+  after.room.set({ claim_window: 600 });
+  after.room.broken.admit = () => after.room.problem(429, "over-cap", { "Retry-After": "5" });
+  await after.visit.step();
+  assert.equal(after.view.state, "waiting");
+  after.room.set({ admitted: 4 });
+  await after.clock.advance(4);
+  assert.equal(after.view.state, "turn");
+  assert.ok(after.visit.view().left > 590000, `${after.visit.view().left} ms are left`);
+});
+
 test("what is left of a turn runs from the last status before it, and stands still in a pause", async () => {
   const tab = await inLine();
   tab.room.broken.admit = () => tab.room.problem(429, "over-cap", { "Retry-After": "600" });
