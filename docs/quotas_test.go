@@ -2,9 +2,10 @@ package docs
 
 import (
 	"fmt"
+	"maps"
 	"math"
-	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -120,31 +121,49 @@ func cost(t *testing.T, row []string) float64 {
 
 // The figures of the page that the tables use are those of the page.
 func TestPollsAreThePages(t *testing.T) {
-	rules, err := os.ReadFile("../static/assets/room.js")
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := regexp.MustCompile(`MINUTE, (\S+) \* SECOND \+ \S+ \* Math\.max\(0, wait\)\) \* \((\S+) \+ (\S+) \* random\(\)\)`).FindSubmatch(rules)
+	rules := contents(t, "../static/assets/room.js")
+	found := regexp.MustCompile(`MINUTE, (\S+) \* SECOND \+ \S+ \* Math\.max\(0, wait\)\) \* \((\S+) \+ (\S+) \* random\(\)\)`).FindStringSubmatch(rules)
 	if found == nil {
 		t.Fatal("room.js has no pollDelay that this test can read")
 	}
-	shortest, least, jitter := number(t, string(found[1])), number(t, string(found[2])), number(t, string(found[3]))
+	shortest, least, jitter := number(t, found[1]), number(t, found[2]), number(t, found[3])
 	if mean := shortest * (least + jitter/2); math.Abs(mean-fastestPoll) > 1e-9 {
 		t.Errorf("a page asks every %v s at its fastest, the tables suppose %v", mean, fastestPoll)
 	}
-	document, err := os.ReadFile("../static/index.html")
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The document itself and the words of one language come on top of what the document names.
-	named := map[string]bool{}
-	for _, found := range regexp.MustCompile(`(?:href|src)="(/assets/[^"]+)"`).FindAllStringSubmatch(string(document), -1) {
-		named[found[1]] = true
-	}
-	if files := len(named) + 2; files != pageFiles {
-		t.Errorf("a first visit loads %d files, the tables suppose %d", files, pageFiles)
+	// The document itself and the words of one language come on top of what the document leads to.
+	files := loaded(t)
+	if n := len(files) + 2; n != pageFiles {
+		t.Errorf("a first visit loads %d files, the tables suppose %d: %v", n, pageFiles, slices.Sorted(maps.Keys(files)))
 	}
 	if !strings.Contains(contents(t, "quotas-and-costs.md"), fmt.Sprintf("V / %v + %d V / T", fastestPoll, pageFiles)) {
 		t.Error("the formula for CloudFront has other figures than the test")
 	}
+}
+
+var (
+	named    = regexp.MustCompile(`(?:href|src)="(/assets/[^"]+)"`)
+	imported = regexp.MustCompile("(?:from |import\\()[\"`]\\./([a-z-]+\\.js)")
+)
+
+// loaded are the files that the page's document names, and what its scripts import without being asked to.
+func loaded(t *testing.T) map[string]bool {
+	t.Helper()
+	files := map[string]bool{}
+	var load func(name string)
+	load = func(name string) {
+		if files[name] {
+			return
+		}
+		files[name] = true
+		if !strings.HasSuffix(name, ".js") {
+			return
+		}
+		for _, module := range imported.FindAllStringSubmatch(contents(t, "../static"+name), -1) {
+			load("/assets/" + module[1])
+		}
+	}
+	for _, file := range named.FindAllStringSubmatch(contents(t, "../static/index.html"), -1) {
+		load(file[1])
+	}
+	return files
 }
