@@ -16,7 +16,8 @@ import (
 	"waitingroom/shared/room"
 )
 
-// visitor does over HTTP what the page does in a browser: see static/assets/visit.js.
+// visitor does over HTTP what the page does in a browser, see static/assets/visit.js, but asks for the
+// status more often.
 type visitor struct {
 	room   *opened
 	secret string
@@ -107,7 +108,8 @@ func (v *visitor) wait(ctx context.Context) error {
 	}
 }
 
-// pollDelay is a tenth of the estimated wait, 2 to 60 s.
+// pollDelay is a tenth of the estimated wait, 2 to 60 s. With the page's rule, in package page, the pool
+// would sleep for most of the minute that the promoter cuts short.
 func (v *visitor) pollDelay(status room.Status) time.Duration {
 	var wait time.Duration
 	switch {
