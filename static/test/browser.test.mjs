@@ -1,4 +1,4 @@
-// What the page makes of storage, of answers and of words.
+// What the page makes of storage, of locks and of answers.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { makeApi, makeLock, makeRecord, makeSecret, storageKey } from "../assets/visit.js";
