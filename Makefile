@@ -27,7 +27,7 @@ JS_TESTS := $(wildcard static/test/*.test.mjs cdk/test/*.test.mjs)
 
 .PHONY: test check test-go test-surge test-cdk test-js test-page synth build run deploy clean
 
-# BROWSER_TESTS=required makes a missing Chromium a failure, and CACHE_TESTS=required a missing nginx.
+# CACHE_TESTS=required makes a missing nginx a failure.
 # DYNAMODB_ENDPOINT=<address> runs the store's tests against that engine too.
 test: check synth test-cdk test-go test-js
 
@@ -41,8 +41,6 @@ check:
 # with the library that it uses.
 test-go: node_modules
 	@test -n "$(RACE)" || echo "No C compiler: the tests run without the race detector."
-	@test -n "$(CHROMIUM)" || command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
-		command -v google-chrome >/dev/null || echo "No Chromium: browser tests are left out. Install it (on Debian: apt-get install chromium) or name its program in CHROMIUM."
 	@$${PYTHON:-python3} -c 'import jwt, cryptography' 2>/dev/null || \
 		echo "No PyJWT: the Python door is left out. Install it (pip install 'PyJWT[crypto]') or name a Python that has it in PYTHON."
 	@command -v nginx >/dev/null || test -x /usr/sbin/nginx || test -n "$(NGINX_PROGRAM)" || \
@@ -65,7 +63,8 @@ test-js: node_modules
 	node --test $(JS_TESTS)
 
 # The page in a real browser: static/test/browser/playwright.config.js says how to run a part of it. Apart
-# from the other tests, since browsers need both processors.
+# from the other tests, since browsers need both processors. BROWSER_TESTS=required makes a missing Chromium
+# a failure.
 test-page: node_modules
 	npx playwright test -c static/test/browser --pass-with-no-tests
 
