@@ -1,7 +1,7 @@
 // A CloudFront Function on viewer requests: /<event> is answered with the page, which reads the
 // event from its own address, or with a redirect to the page that needs no JavaScript, if the address
-// asks for it. Everything else keeps its address, so that what does not exist stays
-// a 404. No request may reach the bucket with an empty key, since that would list it.
+// asks for it. Everything else keeps its address, so that what does not exist stays a 404. No request may
+// reach the bucket with an empty key, since that would list it.
 
 var page = '/index.html';
 var reserved = ['v1', 'status', 'seals', 'shop', 'assets'];
