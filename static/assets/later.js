@@ -96,7 +96,7 @@ function remembered(key) {
 
 const make = (name, properties) => Object.assign(document.createElement(name), properties);
 
-// begin takes what page.js shares. It is called again only if it has thrown.
+// begin takes what page.js shares, and leaves there what is to be called after each of its steps.
 export function begin(page) {
   const { element, setText, setShown } = page;
   const announcer = new Announcer();
