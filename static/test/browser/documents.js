@@ -3,7 +3,7 @@
 const MINUTE = 60000;
 
 export const RUN = "0123456789abcdef0123456789abcdef";
-export const SECRET = "AAECAwQFBgcICQoLDA0ODw";
+const SECRET = "AAECAwQFBgcICQoLDA0ODw";
 export const OTHER_SECRET = "EBESExQVFhcYGRobHB0eHw";
 
 // NOW is the server's time and, unless a test sets it wrong, the visitor's.
