@@ -24,7 +24,7 @@ func form(ctx context.Context, joiner *Joiner, key ticket.Key, event string, r h
 	if err != nil {
 		return httpapi.Response{}, err
 	}
-	answer, _, err := join(ctx, joiner, key, event, secret)
+	answer, _, err := join(ctx, joiner, key, event, secret, false)
 	if err != nil {
 		return httpapi.Response{}, refuse(event, text, r, err)
 	}

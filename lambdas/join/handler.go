@@ -34,11 +34,11 @@ func NewHandler(joiner *Joiner, key ticket.Key) httpapi.Handler {
 		if r.Resource == names.PathPlainJoin {
 			return form(ctx, joiner, key, event, r)
 		}
-		secret, err := readSecret(r)
+		secret, held, err := readBody(r)
 		if err != nil {
 			return httpapi.Response{}, err
 		}
-		answer, created, err := join(ctx, joiner, key, event, secret)
+		answer, created, err := join(ctx, joiner, key, event, secret, held)
 		if err != nil {
 			return httpapi.Response{}, err
 		}
@@ -50,9 +50,15 @@ func NewHandler(joiner *Joiner, key ticket.Key) httpapi.Handler {
 	}
 }
 
-func join(ctx context.Context, joiner *Joiner, key ticket.Key, event string, secret []byte) (Answer, bool, error) {
+func join(ctx context.Context, joiner *Joiner, key ticket.Key, event string, secret []byte, held bool) (answer Answer, created bool, err error) {
 	id := room.VisitorID(secret)
-	v, run, created, err := joiner.Join(ctx, event, id)
+	var v room.Visitor
+	var run room.Run
+	if held {
+		v, run, err = joiner.Held(ctx, event, id)
+	} else {
+		v, run, created, err = joiner.Join(ctx, event, id)
+	}
 	if err != nil {
 		return Answer{}, false, fmt.Errorf("visitor %s: %w", id, err)
 	}
@@ -64,12 +70,15 @@ func join(ctx context.Context, joiner *Joiner, key ticket.Key, event string, sec
 	}, created, nil
 }
 
-func readSecret(r httpapi.Request) ([]byte, error) {
+// readBody returns the secret, and whether the visitor says that a place is held with it.
+func readBody(r httpapi.Request) (secret []byte, held bool, err error) {
 	var body struct {
 		Secret string `json:"secret"`
+		Held   bool   `json:"held"`
 	}
 	if err := httpapi.Decode(r, maxBody, &body); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return httpapi.Secret(body.Secret)
+	secret, err = httpapi.Secret(body.Secret)
+	return secret, body.Held, err
 }

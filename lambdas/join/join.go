@@ -48,6 +48,24 @@ type cohort struct {
 	number int64
 }
 
+// errNoneHeld is for a link that carries no place. Whoever made it up knows its secret, so it must not
+// be joined with.
+var errNoneHeld = httpapi.BadRequest("No place is held with this secret. Join with one that nobody else knows.")
+
+// Held returns the place of a visitor who says that there is one. Joining would take a number for
+// nothing and leave a hole in the line.
+func (j *Joiner) Held(ctx context.Context, event, id string) (v room.Visitor, run room.Run, err error) {
+	state, err := j.States.State(ctx, event)
+	if errors.Is(err, store.ErrNotFound) {
+		return v, run, httpapi.UnknownEvent
+	}
+	if err != nil {
+		return v, run, fmt.Errorf("read the state: %w", err)
+	}
+	v, err = j.held(ctx, state.Run, id, errNoneHeld)
+	return v, state.Run, err
+}
+
 // Join gives the visitor id a place in the event's line, or returns the one held already.
 func (j *Joiner) Join(ctx context.Context, event, id string) (v room.Visitor, run room.Run, created bool, err error) {
 	state, err := j.States.State(ctx, event)

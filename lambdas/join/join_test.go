@@ -337,6 +337,27 @@ func TestOneSecretOnePlace(t *testing.T) {
 	}
 }
 
+// A second device asks for the place that a link brought: no number is taken for it, and a link that
+// carries no place gives nobody one.
+func TestHeldPlaceTakesNoNumber(t *testing.T) {
+	for _, phase := range []room.Phase{room.PreQueue, room.Open, room.Paused, room.SoldOut, room.Closed} {
+		t.Run(string(phase), func(t *testing.T) {
+			s := newSale(t)
+			held := s.joined(t, s.join(t, 1), 201)
+			s.set(t, func(st *room.State) { st.Phase = phase })
+			s.faults.made()
+			claim := func(i int) string { return strings.Replace(body(secret(i, 16)), "}", `,"held":true}`, 1) }
+			if got := s.joined(t, s.ask(t, s.request(claim(1))), 200); got != held {
+				t.Errorf("the place held is %+v, was %+v", got, held)
+			}
+			wantProblem(t, s.ask(t, s.request(claim(2))), 400, "bad-request")
+			if written := s.faults.made("Count", "AddVisitor"); written != nil {
+				t.Errorf("a place was asked for, yet something was written: %+v", written)
+			}
+		})
+	}
+}
+
 func TestManyVisitorsAtOnce(t *testing.T) {
 	s := newSale(t)
 	const visitors = 400
