@@ -6,7 +6,6 @@ const key = storageKey(event);
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const element = (id) => document.getElementById(id);
 
-// Shared with later.js.
 const page = {
   event,
   api: makeApi(event, fetch.bind(window)),
@@ -76,14 +75,15 @@ async function speak(tag) {
   const words = await insist(() => page.tag === tag && load(tag));
   if (page.tag !== tag) return;
   page.words = words;
-  page.language = navigator.languages.find((own) => tagOf(own) === tag && /^\w{2,3}(-\w{2,8})*$/.test(own)) ?? tag;
+  page.language = navigator.languages.find((own) =>
+    tagOf(own) === tag && /^[a-z]{2,3}(-[a-z]{4})?(-[a-z]{2}|-\d{3})?$/i.test(own)) ?? tag;
   Object.assign(document.documentElement, { lang: tag, dir: /ar|he/.test(tag) ? "rtl" : "ltr" });
   for (const node of document.querySelectorAll("[data-word]")) node.textContent = words[node.dataset.word];
   render();
   page.spoken?.();
 }
 
-const later = insist((tries) => import(`./later.js${tries ? `?${tries}` : ""}`));
+const later = insist((tries) => import(`./later.js?${tries}`));
 
 function start() {
   let timer;

@@ -14,8 +14,8 @@ const NEWS = 200;
 export const storageKey = (event) => `waiting-room:${event}`;
 
 export function makeSecret() {
-  const bytes = [...crypto.getRandomValues(new Uint8Array(16))];
-  return bytes.map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const bytes = crypto.getRandomValues(new Uint8Array(32));
+  return Array.from(bytes, (byte) => (byte % 16).toString(16)).join("");
 }
 
 function isWhole({ run, secret, ticket, cohort, shard, seq }) {
@@ -119,6 +119,7 @@ export class Visit {
   #range = null;
   #brought;
   #stale;
+  #own;
   #called;
   #unseen = false;
   #held = false;
@@ -171,7 +172,11 @@ export class Visit {
   }
 
   adopt(taken) {
-    if (taken && this.view().offer) this.#env.record.write({ ...this.#brought, shared: true });
+    const { record } = this.#env;
+    if (taken && this.view().offer) {
+      this.#own = record.read();
+      record.write({ ...this.#brought, shared: true });
+    }
     this.#brought = null;
     return this.step();
   }
@@ -201,7 +206,6 @@ export class Visit {
       progress: position && progressOf(position, mine, status),
       left: isTurn(position, status) ? this.#turn.left(status.claim_window, now) : null,
       held: this.#held,
-      kept: record.kept,
       seal: position && this.#seat.seal,
       updated: status?.time ?? null,
       notices: noticesOf({
@@ -212,11 +216,13 @@ export class Visit {
   }
 
   #show() {
-    this.#env.show(this.view());
+    try {
+      this.#env.show(this.view());
+    } catch {}
   }
 
   #now() {
-    return this.#status ? this.#clock.now(this.#env.now()) : NaN;
+    return this.#clock.now(this.#env.now());
   }
 
   #position(mine) {
@@ -346,11 +352,11 @@ export class Visit {
     const { ticket, cohort, shard, seq } = body ?? {};
     const placed = { ...mine, ticket, cohort, shard, seq };
     const shut = ["not-open-yet", "sold-out", "over"].includes(problem);
-    if ((status === 200 || status === 201) && ticket && isWhole(placed)) {
-      record.write(placed);
-    } else if (mine.shared && (shut || status === 400)) {
+    if (mine.shared && (shut || status === 400 || status === 201)) {
       this.#stale = true;
-      record.write({});
+      record.write(this.#own ?? {});
+    } else if (status < 202 && ticket && isWhole(placed)) {
+      record.write(placed);
     } else {
       if (status === 400) record.write({ ...mine, secret: undefined });
       this.#failed(this.#join, answer, shut);

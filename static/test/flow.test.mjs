@@ -71,9 +71,10 @@ class Room {
   }
 
   join({ secret }) {
-    const seq = this.tickets.get(secret) ?? this.tickets.size + 1;
+    const held = this.tickets.get(secret);
+    const seq = held ?? this.tickets.size + 1;
     this.tickets.set(secret, seq);
-    return this.answer(201, { ticket: `ticket-${secret}`, visitor: "v", cohort: 0, shard: 1, seq });
+    return this.answer(held ? 200 : 201, { ticket: `ticket-${secret}`, visitor: "v", cohort: 0, shard: 1, seq });
   }
 
   admit() {
@@ -116,6 +117,7 @@ function open({
     hidden: () => tab.hidden,
     call: () => tab.calls++,
     show: (view) => {
+      if (tab.broken) throw new RangeError("not a language");
       tab.view = view;
       if (tab.states.at(-1) !== view.state) tab.states.push(view.state);
     },
@@ -254,7 +256,7 @@ test("two tabs are one visitor, and one of them goes to the shop", async () => {
 
 test("denied storage costs the memory of a reload and nothing else", async () => {
   const denied = await inLine({ openStorage: () => { throw new Error("denied"); } });
-  assert.equal(denied.view.kept, false);
+  assert.deepEqual(denied.view.notices, ["fragile"]);
   denied.room.set({ admitted: 4 });
   await denied.clock.advance(10);
   assert.equal(denied.went.length, 1);
@@ -645,6 +647,7 @@ test("a link to this run is taken where the own place is of an earlier one", asy
   makeRecord("demo", () => storage)
     .write({ run: "r0", secret: "O".repeat(22), ticket: "t", cohort: 0, shard: 0, seq: 1 });
   const tab = open({ storage, brought: { run: "r1", secret: "L".repeat(22) } });
+  tab.room.join({ secret: "L".repeat(22) });
   tab.room.set({ phase: "open" });
   await tab.visit.step();
   assert.deepEqual([tab.mine().secret, tab.view.offer], ["L".repeat(22), false]);
@@ -661,6 +664,37 @@ for (const [status, problem] of [[403, "not-open-yet"], [410, "sold-out"], [400,
     assert.ok(tab.mine().ticket && !tab.mine().secret.startsWith("L"));
   });
 }
+
+// A link that lost its end on the way names nobody: the room takes it for somebody new.
+test("a link of nobody's place is dropped, and costs nobody the own one", async () => {
+  const brought = { run: "r1", secret: "L".repeat(22) };
+  const fresh = open({ brought });
+  fresh.room.set({ phase: "open" });
+  await fresh.visit.step();
+  await fresh.clock.advance(1);
+  assert.deepEqual([fresh.view.notices, fresh.mine().secret.startsWith("L")], [["stale"], false]);
+  for (const broken of [undefined, (room) => room.problem(410, "sold-out")]) {
+    const own = await inLine();
+    const before = own.mine();
+    own.close();
+    const tab = open({ clock: own.clock, room: own.room, storage: own.storage, brought });
+    await tab.visit.step();
+    own.room.broken.join = broken && (() => broken(own.room));
+    await tab.visit.adopt(true);
+    await tab.clock.advance(3);
+    assert.deepEqual([tab.mine(), tab.view.notices, tab.view.offer], [before, ["stale"], false]);
+    assert.equal(tab.view.state, "waiting");
+  }
+});
+
+test("a page that cannot show something goes on to the shop", async () => {
+  const tab = open();
+  tab.broken = true;
+  tab.room.set({ phase: "open", sealed: 1, line: 4, admitted: 4 });
+  await tab.visit.step();
+  await tab.clock.advance(10);
+  assert.equal(tab.went.length, 1);
+});
 
 test("a spoilt link is none", async () => {
   const tab = open({ brought: { run: "r1", secret: "short" } });

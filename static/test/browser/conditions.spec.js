@@ -51,6 +51,15 @@ for (const name of FULLEST) {
   }
 }
 
+test("a language that no format takes is written as its relative is", async ({ page, house }) => {
+  await page.addInitScript(() => {
+    Object.defineProperty(navigator, "languages", { get: () => ["de-12", "en"] });
+  });
+  await show(page, house, "waiting", "de");
+  await expect(page.locator("#place")).toHaveText(/\d/);
+  await expect(page.locator("#language")).toBeVisible();
+});
+
 test("who wants less motion sees none", async ({ page, house }) => {
   await page.emulateMedia({ reducedMotion: "reduce" });
   await show(page, house, "waiting");
