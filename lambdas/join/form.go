@@ -24,6 +24,9 @@ func form(ctx context.Context, joiner *Joiner, key ticket.Key, event string, r h
 	if err != nil {
 		return httpapi.Response{}, err
 	}
+	if held := plain.ReadHeld(r); held.Ticket == "" && held.Secret != text {
+		return unknownForm(event, held), nil
+	}
 	answer, _, err := join(ctx, joiner, key, event, secret, false)
 	if err != nil {
 		return httpapi.Response{}, refuse(event, text, r, err)
@@ -31,6 +34,18 @@ func form(ctx context.Context, joiner *Joiner, key ticket.Key, event string, r h
 	response := httpapi.SeeOther(names.PathOf(names.PathPlace, event) + "?" + plain.JoinedQuery + "=1")
 	response.Headers["Set-Cookie"] = plain.Held{Ticket: answer.Ticket}.Cookie(r, event)
 	return response, nil
+}
+
+// unknownForm leads to the page, which shows the form that the browser remembers. The one that it has sent
+// is not that: another site made it, with which no cookie comes even where no Sec-Fetch-Site does, or
+// another tab was first. To join with it would put the sender in a place that others know, or in a second
+// one. A browser that remembers nothing keeps no cookies, and is told so.
+func unknownForm(event string, held plain.Held) httpapi.Response {
+	address := names.PathOf(names.PathPlace, event)
+	if held.Secret == "" {
+		address += "?" + plain.JoinedQuery + "=1"
+	}
+	return httpapi.SeeOther(address)
 }
 
 // refuse leads to the page that says why. Where the visitor may ask again, and may have joined already,
