@@ -100,7 +100,7 @@ export function makeApi(event, fetch) {
     status: () => call(`/status/${event}.json`, { cache: "no-store" }),
     seal: (run, cohort, again) =>
       call(`/seals/${event}/${run}/${cohort}.json`, { cache: again ? "reload" : "default" }),
-    join: (secret) => post("join", { secret }),
+    join: (secret, held) => post("join", { secret, held }),
     admit: (ticket) => post("admit", { ticket }),
   };
 }
@@ -346,7 +346,7 @@ export class Visit {
       mine = { ...mine, run: this.#status.run, secret: secret() };
       record.write(mine);
     }
-    const answer = await api.join(mine.secret);
+    const answer = await api.join(mine.secret, mine.shared);
     if (record.read().secret !== mine.secret) return;
     const { status, problem, body } = answer;
     const { ticket, cohort, shard, seq } = body ?? {};

@@ -70,11 +70,12 @@ class Room {
     return this.status.sealed > 0 ? this.answer(200, this.seal) : this.answer(404, {});
   }
 
-  join({ secret }) {
-    const held = this.tickets.get(secret);
-    const seq = held ?? this.tickets.size + 1;
+  join({ secret, held }) {
+    const old = this.tickets.get(secret);
+    if (held && !old) return this.problem(400, "bad-request");
+    const seq = old ?? this.tickets.size + 1;
     this.tickets.set(secret, seq);
-    return this.answer(held ? 200 : 201, { ticket: `ticket-${secret}`, visitor: "v", cohort: 0, shard: 1, seq });
+    return this.answer(old ? 200 : 201, { ticket: `ticket-${secret}`, visitor: "v", cohort: 0, shard: 1, seq });
   }
 
   admit() {
@@ -602,7 +603,8 @@ for (const [phase, changes] of [["soldout", {}], ["paused", {}], ["scheduled", {
     one.room.set({ phase, ...changes });
     await two.visit.step();
     assert.equal(two.mine().ticket, one.mine().ticket);
-    assert.equal(one.room.asked.filter((call) => call.operation === "join").at(-1).at, one.clock.time, "no spread");
+    const { at, body } = one.room.asked.filter((call) => call.operation === "join").at(-1);
+    assert.deepEqual([at, body.held], [one.clock.time, true], "at once, and without a number of its own");
   });
 }
 
