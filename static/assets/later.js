@@ -1,6 +1,7 @@
 // What the page needs a moment later than its place: the claim of a turn, announcements, the promoter's
 // message, other languages, the theme, and panels that are loaded when they are opened.
 import { TAGS, say, tagOf } from "./room.js";
+import { storageKey } from "./visit.js";
 
 const FILES = { tell: "bell", carry: "carry", how: "proof" };
 const OVER = ["loading", "unknown", "closed", "admitted", "elsewhere"];
@@ -180,7 +181,8 @@ export function begin(page) {
   async function wear(name) {
     theme = name;
     try {
-      page.shop = await (await module("theme")).wear(name, element("shop"));
+      const shop = await (await module("theme")).wear(name, element("shop"));
+      page.shop = shop ?? page.shop;
     } catch {
       setTimeout(() => (theme = undefined), QUIET); // tried again with the status after that
     }
@@ -231,7 +233,12 @@ export function begin(page) {
   element("take").addEventListener("click", () => page.visit.adopt(true));
   element("mine").addEventListener("click", () => page.visit.adopt(false));
   // A link that is put into the address of an open page is followed as one that opens it.
-  addEventListener("hashchange", () => location.hash && location.reload());
+  // Its entry in the tab's history has no copy of the record yet, and where storage is denied no other is left.
+  addEventListener("hashchange", () => {
+    if (!location.hash) return;
+    history.replaceState({ [storageKey(page.event)]: JSON.stringify(page.view.mine) }, "");
+    location.reload();
+  });
   // Whoever asked to be called, and then reloaded, is still waiting for it.
   if (remembered(`waiting-room-bell:${page.event}`)) element("tell").open = true;
   for (const id in FILES) element(id).addEventListener("toggle", () => open(id));

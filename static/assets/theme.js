@@ -86,9 +86,14 @@ async function fetchTheme(name) {
   }
 }
 
-// wear puts a theme on, or none, and returns the shop's name or "". It throws when the network does.
+let latest; // what is to be worn, as an object of its own
+
+// wear puts a theme on, or none, and returns the shop's name or "". It throws when the network does. A
+// theme that arrives after another was wanted is not put on; what it returns then is undefined.
 export async function wear(wanted, place) {
+  const own = (latest = {});
   const { name, logo, variables } = await fetchTheme(wanted);
+  if (latest !== own) return undefined;
   const { style } = document.documentElement;
   for (const old of [...style].filter((property) => property.startsWith("--"))) style.removeProperty(old);
   for (const [property, value] of Object.entries(variables)) style.setProperty(property, value);
@@ -96,7 +101,7 @@ export async function wear(wanted, place) {
   place.hidden = !name;
   if (logo) {
     const image = Object.assign(document.createElement("img"), { src: logo, alt: name });
-    image.addEventListener("load", () => place.replaceChildren(image));
+    image.addEventListener("load", () => latest === own && place.replaceChildren(image));
   }
   return name;
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { test } from "node:test";
-import { contrast, readTheme } from "../assets/theme.js";
+import { contrast, readTheme, wear } from "../assets/theme.js";
 
 const folder = new URL("../assets/themes/", import.meta.url);
 const example = JSON.parse(readFileSync(new URL("example.json", folder), "utf8"));
@@ -80,3 +80,17 @@ for (const name of shipped) {
     if (logo) assert.ok(existsSync(new URL(logo.split("/").at(-1), folder)), `there is no ${logo}`);
   });
 }
+
+test("a theme that arrives after another was wanted is not put on", async (t) => {
+  const style = { *[Symbol.iterator]() {}, set: [], setProperty(name) { this.set.push(name); } };
+  globalThis.document = { documentElement: { style } };
+  t.after(() => delete globalThis.document);
+  let arrive;
+  t.mock.method(globalThis, "fetch", () => new Promise((resolve) => { arrive = () => resolve(Response.json(example)); }));
+  const place = {};
+  const late = wear("example", place);
+  const none = wear(undefined, place);
+  arrive();
+  assert.deepEqual([await none, await late], ["", undefined]);
+  assert.deepEqual([place.textContent, place.hidden, style.set], ["", true, []]);
+});

@@ -118,6 +118,13 @@ test("storage that is denied: the page says so, and a reload keeps the place", a
   expect(await placeShown(page)).toBe("1");
   await room.join(1);
   expect((await room.when((status) => status.line > 1)).line).toBe(2);
+
+  const { run } = await room.when(() => true);
+  const status = page.waitForRequest((request) => request.url().includes("/status/"));
+  await page.evaluate((hash) => { location.hash = hash; }, `#place=${run}.AAECAwQFBgcICQoLDA0ODw`);
+  await status;
+  await expect(page.locator("#offer")).toBeVisible();
+  expect(await placeShown(page)).toBe("1");
 });
 
 test("storage that is cleared in one tab", async ({ context, openRoom }) => {
