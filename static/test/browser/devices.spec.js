@@ -37,6 +37,8 @@ test("both devices hold one place, and each says what the other has done", async
   const [mine, carried] = [await recordOf(one), await recordOf(two)];
   expect(carried).toMatchObject({ run: mine.run, secret: mine.secret, cohort: mine.cohort, shard: mine.shard, seq: mine.seq });
   for (const page of [one, two]) await expect(page.locator("#place")).toHaveText("1");
+  const status = await one.request.get(new URL("/status/demo.json", room.page).href);
+  expect((await status.json()).line, "places in line").toBe(1);
 
   await room.set("rate", 600);
   const first = await firstInShop(one, two);
