@@ -23,7 +23,8 @@ const (
 	// prepare is what a room takes from its start until the pre-queue is open and known to be.
 	prepare = 5 * time.Second
 	// garbage is how far the heap may grow between two collections, in per cent: the crowd's part of it
-	// lives as long as the surge, and going over it often would cost a core.
+	// lives as long as the surge, and going over it often would cost a core. In virtual time there may be
+	// gigabytes of it, and nobody waits for an answer.
 	garbage = 400
 )
 
@@ -38,7 +39,9 @@ func runSurge(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 		fmt.Fprintf(stderr, "surge: %v (see surge -help)\n", err)
 		return exitUsage
 	}
-	debug.SetGCPercent(garbage)
+	if !o.virtual {
+		debug.SetGCPercent(garbage)
+	}
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	if o.room.Chaos.On {
 		log = slog.New(slog.DiscardHandler) // what goes wrong on purpose is in the report
