@@ -35,7 +35,10 @@ for (const [language, locale] of [["en", "en-GB"], ["ar", "ar"]]) {
             const what = `${language}-${size}-${colorScheme}`;
             await looksRight(page, { language, rtl: language === "ar", what });
             if (examined.has(what)) await isAccessible(page, what);
-            if (compare && pictured.has(what)) await expect(page).toHaveScreenshot(`${name}-${what}.png`);
+            if (!compare || !pictured.has(what)) continue;
+            // The link holds the room's port, which is another every time.
+            const mask = [page.locator("#carry input")];
+            await expect(page).toHaveScreenshot(`${name}-${what}.png`, { fullPage: true, mask });
           }
         }
       });

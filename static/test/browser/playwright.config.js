@@ -51,7 +51,7 @@ export default defineConfig({
   expect: {
     timeout: 10000,
     // Chromium's versions draw the edges of letters a little differently.
-    toHaveScreenshot: { scale: "css", animations: "disabled", threshold: 0.3, maxDiffPixelRatio: 0.01 },
+    toHaveScreenshot: { scale: "css", animations: "disabled", threshold: 0.3, maxDiffPixels: 400 },
   },
   snapshotPathTemplate: "{testDir}/screenshots/{arg}{ext}",
   use: {
