@@ -193,12 +193,13 @@ func neverCacheErrors() *[]*awscloudfront.ErrorResponse {
 }
 
 // addPage uploads the page. Nothing is pruned: a page that was opened before a deployment may still
-// ask for its old modules. Both uploads run in one function of the CDK's own, with the room's log.
+// ask for its old modules. A new document asks for modules that are there already: they are uploaded
+// before it. Both uploads run in one function of the CDK's own, with the room's log.
 func (r *Room) addPage() {
 	logs := r.newLog("upload-log")
 	role := r.lambdaRole("upload-role", logs)
-	deploy := func(id, cacheControl string, exclude, include []string) {
-		awss3deployment.NewBucketDeployment(r.Construct, jsii.String(id), &awss3deployment.BucketDeploymentProps{
+	deploy := func(id, cacheControl string, exclude, include []string) awss3deployment.BucketDeployment {
+		return awss3deployment.NewBucketDeployment(r.Construct, jsii.String(id), &awss3deployment.BucketDeploymentProps{
 			Sources: &[]awss3deployment.ISource{awss3deployment.Source_Asset(&r.props.Page, &awss3assets.AssetOptions{
 				Exclude: jsii.Strings("test", "test/**", "package.json", "*.go", "*.md"),
 			})},
@@ -211,6 +212,7 @@ func (r *Room) addPage() {
 			Role:              role,
 		})
 	}
-	deploy("PageDocument", names.PageCacheControl, []string{"*"}, []string{"index.html"})
-	deploy("PageAssets", names.AssetCacheControl, []string{"index.html"}, nil)
+	assets := deploy("PageAssets", names.AssetCacheControl, []string{"index.html"}, nil)
+	document := deploy("PageDocument", names.PageCacheControl, []string{"*"}, []string{"index.html"})
+	document.Node().AddDependency(assets)
 }

@@ -252,3 +252,15 @@ func TestPageIsUploadedAlone(t *testing.T) {
 		t.Errorf("uploaded are %q (%v), want %q", got, err, uploaded())
 	}
 }
+
+// A new document that came before its modules would ask for ones that do not fit it.
+func TestPageIsUploadedAfterItsAssets(t *testing.T) {
+	uploads := map[string]string{} // ids, by what the browser keeps of them
+	for id, upload := range synthesised.document.Every(t, "Custom::CDKBucketDeployment", 2) {
+		uploads[upload.Properties["SystemMetadata"].(map[string]any)["cache-control"].(string)] = id
+	}
+	document, assets := uploads[names.PageCacheControl], uploads[names.AssetCacheControl]
+	if before := synthesised.document.Resources[document].DependsOn; !slices.Contains(before, assets) {
+		t.Errorf("the document %q depends on %q, not on the assets %q", document, before, assets)
+	}
+}

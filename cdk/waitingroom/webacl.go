@@ -33,8 +33,9 @@ const (
 )
 
 // joinAddress is a join's address after joinTransformations, with or without the slash that might
-// follow. It is names.Routes' for join, by a script or by a form.
-const joinAddress = `^/v1/events/[^/]+/(place/)?join/?$`
+// follow. It is names.Routes' for join, by a script or by a form, and for the code that carries a place
+// to another device: who holds one asks for it once, and it takes no ticket to ask.
+const joinAddress = `^/v1/events/[^/]+/((place/)?join|qr)/?$`
 
 // busyBody is the key of the answer to a refused join.
 const busyBody = "busy"
