@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// MaxVisitors keeps a sale within some gigabytes: it takes about half a kilobyte a visitor.
+	// MaxVisitors keeps a sale within some gigabytes: it takes almost a kilobyte a visitor.
 	MaxVisitors = 20_000_000
 	// longestLine is the longest that a line may take to empty at the rate. Beyond it nobody would wait,
 	// and the table forgets visitors after 90 days.
