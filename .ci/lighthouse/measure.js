@@ -1,5 +1,6 @@
 // Lighthouse on the page while it waits, on a slow phone: a middling processor four times slower and
-// a slow 4G network, which is what Lighthouse takes for one. It exits with 1 if anything is missing:
+// a slow 4G network, which is what Lighthouse takes for one. It exits with 1 if anything is missing in most
+// of three measurements, since one alone varies with what else the machine does:
 //
 //   npm ci --prefix .ci/lighthouse && node .ci/lighthouse/measure.js
 import * as launcher from "chrome-launcher";
@@ -8,6 +9,7 @@ import build from "../../static/test/browser/build.js";
 import { startRoom } from "../../static/test/browser/room.js";
 
 const CATEGORIES = ["performance", "accessibility", "best-practices"];
+const RUNS = 3;
 const AHEAD = 50; // at one a minute, the page waits for as long as it is measured
 
 // tell says what costs points, and what was measured.
@@ -34,12 +36,16 @@ async function measure() {
     chromeFlags: ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-extensions"],
   });
   try {
-    const { lhr } = await lighthouse(room.page, { port: chrome.port, onlyCategories: CATEGORIES, output: "json" });
-    if (lhr.runtimeError) throw new Error(lhr.runtimeError.message);
-    tell(lhr);
-    const { admitted, line } = await room.status();
-    if (line <= AHEAD || admitted >= AHEAD) throw new Error(`the page did not wait: ${admitted} of ${line} were let in`);
-    return CATEGORIES.every((name) => lhr.categories[name].score === 1);
+    let full = 0;
+    for (let run = 1; run <= RUNS; run++) {
+      const { lhr } = await lighthouse(room.page, { port: chrome.port, onlyCategories: CATEGORIES, output: "json" });
+      if (lhr.runtimeError) throw new Error(lhr.runtimeError.message);
+      tell(lhr);
+      const { admitted, line } = await room.status();
+      if (line < AHEAD + run || admitted >= AHEAD) throw new Error(`the page did not wait: ${admitted} of ${line} were let in`);
+      if (CATEGORIES.every((name) => lhr.categories[name].score === 1)) full++;
+    }
+    return full > RUNS / 2;
   } finally {
     chrome.kill();
     await room.stop();

@@ -40,16 +40,22 @@ const traffic = new WeakMap();
 class Watch {
   complaints = [];
   #allowed = [];
+  #over = false;
 
   allow(...patterns) {
     this.#allowed.push(...patterns);
+  }
+
+  // end is for what a page complains of when its room is taken away behind the test.
+  end() {
+    this.#over = true;
   }
 
   // context is watched with all pages that it has and gets.
   on(context) {
     traffic.set(context, new Traffic(context));
     context.on("console", (message) => {
-      if (["error", "warning"].includes(message.type())) {
+      if (!this.#over && ["error", "warning"].includes(message.type())) {
         this.complaints.push(`${message.type()}: ${message.text()} ${message.location().url}`);
       }
     });
@@ -82,6 +88,7 @@ export const test = base.extend({
       await room.when(() => true);
       return room;
     });
+    watch.end();
     await Promise.all(rooms.map((room) => room.stop()));
   },
 

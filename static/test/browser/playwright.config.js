@@ -42,7 +42,7 @@ export default defineConfig({
   globalSetup: executablePath && "./build.js",
   outputDir: process.env.TEST_RESULTS || "../../../dist/test-page",
   fullyParallel: true,
-  workers: 2,
+  workers: 3, // on two processors: much of a test is waiting
   retries: 0,
   maxFailures: 10, // a page that does not start at all would be waited for in every test
   forbidOnly: process.env.BROWSER_TESTS === "required",
