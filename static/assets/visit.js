@@ -144,7 +144,6 @@ export class Visit {
       this.#plan();
       if (task.due > this.#env.now()) continue;
       this.#show();
-      // The page never stops silently.
       await task.run().catch(() => this.#failed(task));
     }
     this.#plan();
@@ -402,6 +401,7 @@ export class Visit {
     this.#show();
     await env.pause(FAREWELL);
     this.#leaving = false;
+    this.#poll.due += 60000;
     env.go(address);
   }
 }

@@ -855,6 +855,15 @@ test("a page that was reloaded in line sees its turn come with the next status",
   assert.ok(after.visit.view().left > 590000, `${after.visit.view().left} ms are left`);
 });
 
+test("nothing is asked while the browser leaves for the shop", async () => {
+  const tab = await inLine();
+  tab.room.set({ admitted: 4 });
+  while (tab.went.length === 0) await tab.clock.advance(1);
+  const asked = tab.room.asked.length;
+  await tab.clock.advance(30);
+  assert.equal(tab.room.asked.length, asked);
+});
+
 test("what is left of a turn runs from the last status before it, and stands still in a pause", async () => {
   const tab = await inLine();
   tab.room.broken.admit = () => tab.room.problem(429, "over-cap", { "Retry-After": "600" });
