@@ -37,7 +37,8 @@ const turnComes = (documents) => {
   documents.status = statusAt(NOW + 60000, { version: 200, admitted: POSITION });
 };
 
-test("a hidden tab calls, holds the claim, and goes when it is looked at", async ({ page, house }) => {
+// turnUnseen has the turn come while the tab is hidden, and gives the claims that are made from then on.
+async function turnUnseen(page, house) {
   const documents = waiting();
   const claims = [];
   page.on("request", (request) => request.url().endsWith("/admit") && claims.push(request));
@@ -46,6 +47,11 @@ test("a hidden tab calls, holds the claim, and goes when it is looked at", async
   turnComes(documents);
   await pass(page, 5000);
   await reach(page, "turn");
+  return claims;
+}
+
+test("a hidden tab calls, holds the claim, and goes when it is looked at", async ({ page, house }) => {
+  const claims = await turnUnseen(page, house);
   await expect(page).toHaveTitle(new RegExp(en.turn));
   await pass(page, 20000);
   expect(claims).toEqual([]);
@@ -56,14 +62,7 @@ test("a hidden tab calls, holds the claim, and goes when it is looked at", async
 });
 
 test("a hidden tab that nobody looks at goes after half a minute", async ({ page, house }) => {
-  const documents = waiting();
-  const claims = [];
-  page.on("request", (request) => request.url().endsWith("/admit") && claims.push(request));
-  await inLineWith(page, house, documents);
-  await page.evaluate(() => window.look(true));
-  turnComes(documents);
-  await pass(page, 5000);
-  await reach(page, "turn");
+  const claims = await turnUnseen(page, house);
   expect(claims).toEqual([]);
   await pass(page, 20000);
   expect(claims).toEqual([]);
