@@ -12,6 +12,7 @@ import (
 	"waitingroom/local/surge"
 	"waitingroom/local/virtual"
 	"waitingroom/shared/names"
+	"waitingroom/shared/plan"
 	"waitingroom/shared/room"
 )
 
@@ -152,18 +153,18 @@ func (o *surgeOptions) check(given map[string]bool) error {
 // plan fills in what a team would have provisioned for this crowd.
 func (o *surgeOptions) plan(given map[string]bool) {
 	c, r := &o.crowd, &o.room
-	plan := surge.NewPlan(surge.Expected{Visitors: c.Visitors, Over: c.Over, Rate: c.Rate, Peak: c.Peak()})
+	needs := plan.New(plan.Expected{Visitors: c.Visitors, Over: c.Over, Rate: c.Rate, Peak: c.Peak()})
 	if r.Shards == 0 {
-		r.Shards = plan.Shards
+		r.Shards = needs.Shards
 	}
 	if !given["warm-writes"] {
-		r.Limits.WarmWrites = plan.WarmWrites
+		r.Limits.WarmWrites = needs.WarmWrites
 	}
 	if !given["environments"] {
-		r.Limits.Environments = max(r.Limits.Environments, spareEnvironments*plan.Environments)
+		r.Limits.Environments = max(r.Limits.Environments, spareEnvironments*needs.Environments)
 	}
 	if !given["api-rate"] {
-		r.Limits.APIRate = max(r.Limits.APIRate, plan.API)
+		r.Limits.APIRate = max(r.Limits.APIRate, needs.API)
 	}
 	if o.compare && r.ShopCapacity == 0 {
 		r.ShopCapacity = c.Rate

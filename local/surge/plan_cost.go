@@ -1,6 +1,10 @@
 package surge
 
-import "time"
+import (
+	"time"
+
+	"waitingroom/shared/plan"
+)
 
 // Price is what a service takes for Per of something, in US dollars.
 type Price struct {
@@ -55,7 +59,7 @@ const (
 // Costs are those of a sale of that length for so many visitors.
 func (r Requests) Costs(visitors int64, length time.Duration) []Cost {
 	calls := float64(r.Joins + r.Admits)
-	sent := statusBytes*float64(r.Polls) + visitBytes/pageFiles*float64(r.Pages) + answerBytes*(float64(r.Seals)+calls)
+	sent := statusBytes*float64(r.Polls) + visitBytes/plan.PageFiles*float64(r.Pages) + answerBytes*(float64(r.Seals)+calls)
 	compute := memoryGB * (joinSeconds*float64(r.Joins) + admitSeconds*float64(r.Admits) + alive*(beforehand+length.Seconds()))
 	amounts := []struct {
 		Price
@@ -63,7 +67,7 @@ func (r Requests) Costs(visitors int64, length time.Duration) []Cost {
 	}{
 		{priceRequests, float64(r.Pages+r.Polls+r.Seals) + calls},
 		{priceSent, sent / 1e9},
-		{priceEdge, float64(r.Pages) / pageFiles},
+		{priceEdge, float64(r.Pages) / plan.PageFiles},
 		{priceAPI, calls},
 		{priceInvocations, calls},
 		{priceCompute, compute},
@@ -94,9 +98,9 @@ func Total(costs []Cost) float64 {
 
 // Forecast is what the surge would be as a sale in an account of AWS.
 type Forecast struct {
-	Plan  Plan    `json:"plan"`
-	Costs []Cost  `json:"costs"`
-	Total float64 `json:"total_usd"`
+	Plan  plan.Plan `json:"plan"`
+	Costs []Cost    `json:"costs"`
+	Total float64   `json:"total_usd"`
 }
 
 // NewForecast plans for the crowd that log saw: its joins in the busiest second, and its requests.
@@ -115,13 +119,13 @@ func NewForecast(log *Log) Forecast {
 		last = max(last, at)
 	}
 	visitors := len(log.Visitors)
-	plan := NewPlan(Expected{Visitors: visitors, Over: last - first, Rate: log.Rate, Peak: float64(peak)})
-	costs := log.requests(plan).Costs(int64(visitors), log.Ended)
-	return Forecast{Plan: plan, Costs: costs, Total: Total(costs)}
+	needs := plan.New(plan.Expected{Visitors: visitors, Over: last - first, Rate: log.Rate, Peak: float64(peak)})
+	costs := log.requests(needs).Costs(int64(visitors), log.Ended)
+	return Forecast{Plan: needs, Costs: costs, Total: Total(costs)}
 }
 
 // requests are those of the log, and what it did not count by what visitors did.
-func (log *Log) requests(plan Plan) Requests {
+func (log *Log) requests(needs plan.Plan) Requests {
 	r := log.Requests
 	var told Requests
 	for i := range log.Visitors {
@@ -130,7 +134,7 @@ func (log *Log) requests(plan Plan) Requests {
 		told.Joins += int64(v.Joins)
 		told.Admits += int64(v.Claims)
 		if v.Arrives <= log.Ended {
-			told.Pages += pageFiles
+			told.Pages += plan.PageFiles
 		}
 		if v.Position != 0 {
 			told.Seals++
@@ -144,9 +148,9 @@ func (log *Log) requests(plan Plan) Requests {
 	for _, s := range log.Seconds {
 		told.Origin += s.Origin
 	}
-	shards, seconds := float64(plan.Shards), log.Ended.Seconds()
+	shards, seconds := float64(needs.Shards), log.Ended.Seconds()
 	told.TableWrites += shards*float64(len(log.Seals)) + seconds
-	told.TableReads = 2*float64(told.Admits) + seconds*(float64(plan.Environments)+shards/2+standing)
+	told.TableReads = 2*float64(told.Admits) + seconds*(float64(needs.Environments)+shards/2+plan.Standing)
 	told.Publishes = int64(len(log.Statuses) + len(log.Seals))
 	return r.or(told)
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"waitingroom/shared/plan"
 )
 
 // document is docs/quotas-and-costs.md, which says where formulas and prices come from.
@@ -35,14 +37,14 @@ func row(t *testing.T, document, name string) []string {
 
 func TestPlanIsTheDocuments(t *testing.T) {
 	text := document(t)
-	sales := []Expected{
+	sales := []plan.Expected{
 		{Visitors: 10_000, Over: time.Minute, Rate: 500},
 		{Visitors: 300_000, Over: time.Minute, Rate: 5_000},
 		{Visitors: 3_000_000, Over: time.Minute, Rate: 60_000},
 		{Visitors: 3_000_000, Over: 10 * time.Minute, Rate: 60_000},
 	}
 	for i, e := range sales {
-		p := NewPlan(e)
+		p := plan.New(e)
 		for name, got := range map[string]int{
 			"shards, S": p.Shards, "joins a second, J": p.Joins, "admissions asked for a second, A": p.Admissions,
 			"requests to the API a second": p.API, "environments of Lambda, E": p.Environments,
@@ -55,9 +57,9 @@ func TestPlanIsTheDocuments(t *testing.T) {
 		}
 	}
 	// What is set has its default in the first column, and no column for what the design cannot do.
-	for column, e := range map[int]Expected{1: sales[0], 2: sales[1], 3: sales[3]} {
+	for column, e := range map[int]plan.Expected{1: sales[0], 2: sales[1], 3: sales[3]} {
 		want := row(t, text, "warm throughput, option `warm-writes`")[column]
-		if got := grouped(int64(NewPlan(e).WarmWrites)); got != want && !(want == "default" && got == grouped(newWrites)) {
+		if got := grouped(int64(plan.New(e).WarmWrites)); got != want && !(want == "default" && got == grouped(4_000)) {
 			t.Errorf("%v: %s warm writes, the document says %s", e, got, want)
 		}
 	}
@@ -66,14 +68,14 @@ func TestPlanIsTheDocuments(t *testing.T) {
 func TestQuotasAreTheDocuments(t *testing.T) {
 	text := document(t)
 	for _, e := range []struct {
-		Expected
+		plan.Expected
 		column int
 	}{
-		{Expected{Visitors: 10_000, Over: time.Minute, Rate: 500}, 2},
-		{Expected{Visitors: 300_000, Over: time.Minute, Rate: 5_000}, 3},
-		{Expected{Visitors: 3_000_000, Over: 10 * time.Minute, Rate: 60_000}, 4},
+		{plan.Expected{Visitors: 10_000, Over: time.Minute, Rate: 500}, 2},
+		{plan.Expected{Visitors: 300_000, Over: time.Minute, Rate: 5_000}, 3},
+		{plan.Expected{Visitors: 3_000_000, Over: 10 * time.Minute, Rate: 60_000}, 4},
 	} {
-		for _, q := range NewPlan(e.Expected).Quotas {
+		for _, q := range plan.New(e.Expected).Quotas {
 			cells := row(t, text, q.Name)
 			if !strings.HasPrefix(cells[1], grouped(int64(q.Default))) {
 				t.Errorf("%s: the default is %d, the document says %q", q.Name, q.Default, cells[1])
@@ -119,59 +121,5 @@ func TestCostsOfTheDocumentsSale(t *testing.T) {
 	costs := r.Costs(visitors, 150*time.Minute)
 	if sum := Total(costs); sum < 98 || sum > 101 {
 		t.Errorf("the sale costs %.2f: %+v", sum, costs)
-	}
-}
-
-// Warm throughput is at least four times the peak, and shards are few enough to be sealed and many enough to
-// spread over the partitions.
-func TestPlanOfThroughput(t *testing.T) {
-	tests := []struct {
-		peak          float64
-		shards, warm  int
-		mayBeFull     bool
-		writeQuota    bool
-		describesPeak int
-	}{
-		{peak: 1, shards: 16, warm: 4_000, describesPeak: 1},
-		{peak: 1_000, shards: 16, warm: 5_000, describesPeak: 1_000},
-		{peak: 5_001, shards: 64, warm: 22_000, describesPeak: 5_001},
-		{peak: 8_000, shards: 128, warm: 34_000, describesPeak: 8_000},
-		{peak: 50_000, shards: 128, warm: 202_000, describesPeak: 50_000, mayBeFull: true, writeQuota: true},
-	}
-	for _, test := range tests {
-		p := NewPlan(Expected{Visitors: 300_000, Over: time.Minute, Rate: 5_000, Peak: test.peak})
-		if p.Shards != test.shards || p.WarmWrites != test.warm || p.Joins != test.describesPeak {
-			t.Errorf("%v joins a second: %d shards, %d warm writes for %d joins", test.peak, p.Shards, p.WarmWrites, p.Joins)
-		}
-		if full := p.Crowded > mostCrowded; full != test.mayBeFull {
-			t.Errorf("%v joins a second: a partition is full by a chance of %v", test.peak, p.Crowded)
-		}
-		if raise := p.Quotas[2].Raise; raise != test.writeQuota {
-			t.Errorf("%v joins a second: %+v", test.peak, p.Quotas[2])
-		}
-	}
-}
-
-// One shard takes what one partition takes, and a partition alone what is left beside the visitors.
-func TestFullPartition(t *testing.T) {
-	tests := []struct {
-		shards, partitions int
-		joins              float64
-		full               bool
-	}{
-		{1, 20, 5_000, true},
-		{1, 20, 900, false},
-		{16, 20, 5_000, true},
-		{64, 20, 5_000, false},
-		{16, 4, 0, false},
-	}
-	for _, test := range tests {
-		if got := fullPartition(test.shards, test.partitions, test.joins); got > mostCrowded != test.full || got < 0 || got > 1 {
-			t.Errorf("%+v: %v", test, got)
-		}
-	}
-	// A fair coin, ten times: more than nine heads in one of 1,024.
-	if got := moreThan(9, 10, 0.5); got < 0.000976 || got > 0.000977 {
-		t.Errorf("ten heads of ten by a chance of %v", got)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"waitingroom/shared/plan"
 )
 
 // WriteText writes the report for people: the verdict first, then what it is about.
@@ -207,7 +209,7 @@ func (r *Report) writeForecast(t *text) {
 	}
 	t.row("shards", "%d", p.Shards)
 	t.row("warm throughput", "%s writes, %s reads a second", grouped(int64(p.WarmWrites)), grouped(int64(p.WarmReads)))
-	if p.Crowded > mostCrowded {
+	if p.Crowded > plan.MostCrowded {
 		t.row("full partitions", "likely even so: up to %.0f %%. Let people come earlier, or over a longer time", 100*p.Crowded)
 	}
 	raised := 0

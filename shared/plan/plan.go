@@ -1,4 +1,6 @@
-package surge
+// Package plan says what a sale needs: shards, throughput, concurrency and quotas, what it makes people
+// wait and what it costs. Its formulas, prices and limits are those of docs/quotas-and-costs.md.
+package plan
 
 import (
 	"math"
@@ -52,21 +54,21 @@ const (
 	// warmPerWrite is how many writes are warmed for each that is made, which is a little more than four
 	// for a join: half of each partition is left to chance, which puts several shards into one.
 	warmPerWrite = 2
-	// mostCrowded is the chance of a full partition that a plan accepts.
-	mostCrowded = 0.05
+	// MostCrowded is the chance of a full partition that a plan accepts.
+	MostCrowded = 0.05
 
 	claimsPerAdmission = 2.1    // one, and up to 1.1 visits to a full window
 	fastestPoll        = 2.4375 // seconds between two polls, at the fastest
-	pageFiles          = 8      // that a first visit loads
+	PageFiles          = 8      // that a first visit loads
 	perEnvironment     = 10     // requests a second that Lambda gives each unit of concurrency
-	standing           = 4      // environments of tick and settings
+	Standing           = 4      // environments of tick and settings
 )
 
 // shardChoices are the numbers of shards that are planned with: the default, and for a hot show.
 var shardChoices = []int{16, 64, 128}
 
-// NewPlan says what a sale to e needs.
-func NewPlan(e Expected) Plan {
+// New says what a sale to e needs.
+func New(e Expected) Plan {
 	mean := float64(e.Visitors) / max(e.Over.Seconds(), 1)
 	joins := e.Peak
 	if joins == 0 {
@@ -74,11 +76,11 @@ func NewPlan(e Expected) Plan {
 	}
 	perSecond := float64(e.Rate) / 60
 	admissions := claimsPerAdmission * perSecond
-	environments := joins/perEnvironment + admissions/perEnvironment + standing
+	environments := joins/perEnvironment + admissions/perEnvironment + Standing
 
 	p := Plan{
 		Joins: up(joins), Admissions: up(admissions), API: up(joins + admissions), Environments: up(environments),
-		CloudFront: up(float64(e.Visitors)/fastestPoll + pageFiles*max(joins, mean)), Signatures: up(perSecond),
+		CloudFront: up(float64(e.Visitors)/fastestPoll + PageFiles*max(joins, mean)), Signatures: up(perSecond),
 		WarmReads: newReads,
 	}
 	for _, shards := range shardChoices {
@@ -86,11 +88,11 @@ func NewPlan(e Expected) Plan {
 		p.Writes = up(2*joins + 5.2*perSecond + float64(shards) + 6)
 		p.WarmWrites = max(newWrites, perPartition*up(warmPerWrite*float64(p.Writes)/perPartition))
 		p.Crowded = fullPartition(shards, p.WarmWrites/perPartition, joins)
-		if p.Crowded <= mostCrowded {
+		if p.Crowded <= MostCrowded {
 			break
 		}
 	}
-	p.Reads = up(environments + 2*admissions + float64(p.Shards)/2 + standing)
+	p.Reads = up(environments + 2*admissions + float64(p.Shards)/2 + Standing)
 	p.WarmReads = max(newReads, perPartition*up(2*float64(p.Reads)/perPartition))
 	p.Quotas = p.quotas()
 	return p
