@@ -46,6 +46,8 @@ var units = map[string]string{
 	names.MetricPointerStall:   "Seconds",
 	names.MetricAdmissionShare: "Percent",
 	names.MetricBadSettings:    "Count",
+	names.MetricShowsUnready:   "Count",
+	names.MetricShowsLeftUp:    "Count",
 }
 
 // ofRoom are the metrics of events that are those of the room too: sums, and what alarms watch.
@@ -81,6 +83,16 @@ func (l *Log) Event(event string, values Values) {
 func (l *Log) BadSettings(n int) {
 	var d document
 	d.add(byRoom, []string{names.MetricBadSettings}, Values{names.MetricBadSettings: float64(n)})
+	l.write(d)
+}
+
+// Shows counts hot shows in trouble, by room: those that are not ready in time, and those that are not
+// taken down in time. Zeros are written too: an alarm ends by them.
+func (l *Log) Shows(unready, leftUp int) {
+	var d document
+	d.add(byRoom, []string{names.MetricShowsUnready, names.MetricShowsLeftUp}, Values{
+		names.MetricShowsUnready: float64(unready), names.MetricShowsLeftUp: float64(leftUp),
+	})
 	l.write(d)
 }
 

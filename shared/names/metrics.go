@@ -36,11 +36,18 @@ const (
 	MetricBadSettings    = "BadSettings"    // count: parameters that were found bad
 )
 
+// What the hot shows' alarms watch, by room.
+const (
+	MetricShowsUnready = "ShowsUnready" // count: shows that should be ready and are not, or whose sale came before they were
+	MetricShowsLeftUp  = "ShowsLeftUp"  // count: shows that should have been taken down and are not
+)
+
 // Metrics lists the metrics that a room publishes.
 func Metrics() []string {
 	return []string{
 		MetricJoins, MetricAdmissions, MetricRefusals,
 		MetricPointer, MetricLine, MetricWaiting, MetricRate, MetricMeasuredRate, MetricShowRate,
 		MetricLeaderGap, MetricTickLag, MetricPointerStall, MetricAdmissionShare, MetricBadSettings,
+		MetricShowsUnready, MetricShowsLeftUp,
 	}
 }

@@ -19,10 +19,22 @@ const (
 	EnvShards        = "DEFAULT_SHARDS" // shards of a run whose promoter sets none, 1 to 128: tick, settings
 	EnvAlarmTopic    = "ALARM_TOPIC"    // ARN of the SNS topic that hears of bad settings: settings
 
+	// Of the functions of hot shows, which exist only where a deployment asks for them.
+	EnvSelfApproval  = "SELF_APPROVAL"   // "true" if people may approve what they asked for, else "false": hotshow, jira
+	EnvJiraSecret    = "JIRA_SECRET_ARN" // Secrets Manager secret, see package jira; None without Jira: jira, prepare
+	EnvJiraSite      = "JIRA_SITE"       // https address of the Jira site without a trailing slash; None without Jira: jira, prepare
+	EnvJiraFields    = "JIRA_FIELDS"     // JSON object from a request's member to the field's id in Jira: jira
+	EnvProduct       = "HOTSHOW_PRODUCT" // JSON of the Service Catalog product, see lambdas/prepare; None without one: prepare
+	EnvJoinFunction  = "JOIN_FUNCTION"   // name of the function join, whose alias LiveAlias is provisioned: prepare
+	EnvAdmitFunction = "ADMIT_FUNCTION"  // name of the function admit, the same: prepare
+
 	// Set in the place of EnvPassKey where the key that signs passes is held as a secret.
 	EnvPassKeySecret = "PASS_KEY_SECRET_ARN" // Secrets Manager secret with the RSA key: admit
 	EnvPassPublicKey = "PASS_PUBLIC_KEY"     // its public half, PKIX DER in base64: tick
 )
+
+// None is the value of a variable whose function has to do without: an empty one counts as forgotten.
+const None = "none"
 
 // Variables are all that a function of names.Functions reads, where KMS holds the key that signs
 // passes. Where a secret does, EnvPassKey gives way to EnvPassKeySecret for admit and to
@@ -39,6 +51,13 @@ func Variables(function string) []string {
 		return []string{EnvTable, EnvRoom, EnvSecret, EnvIssuer, EnvPassKey, EnvStatusBucket, EnvParameterPath, EnvShards}
 	case FunctionSettings:
 		return []string{EnvTable, EnvRoom, EnvParameterPath, EnvShards, EnvAlarmTopic}
+	case FunctionHotShow:
+		return []string{EnvTable, EnvRoom, EnvIssuer, EnvParameterPath, EnvSelfApproval}
+	case FunctionJira:
+		return []string{EnvTable, EnvRoom, EnvSelfApproval, EnvJiraSecret, EnvJiraSite, EnvJiraFields}
+	case FunctionPrepare:
+		return []string{EnvTable, EnvRoom, EnvIssuer, EnvParameterPath, EnvJoinFunction, EnvAdmitFunction,
+			EnvProduct, EnvJiraSecret, EnvJiraSite}
 	}
 	panic("names: no function " + function)
 }
@@ -55,6 +74,20 @@ const (
 	FunctionTick     = "tick"
 	FunctionSettings = "settings"
 )
+
+// Functions of hot shows, which exist only where a deployment asks for them.
+const (
+	FunctionHotShow = "hotshow" // asks for, approves and shows hot shows: the API
+	FunctionJira    = "jira"    // hears of requests and approvals in Jira Service Management
+	FunctionPrepare = "prepare" // every minute: makes shows ready and takes down what it brought up
+)
+
+// HotShowFunctions lists the functions that a room with hot shows runs besides Functions; jira only
+// where Jira is connected.
+func HotShowFunctions() []string { return []string{FunctionHotShow, FunctionJira, FunctionPrepare} }
+
+// LiveAlias is the alias of join and admit that the API calls.
+const LiveAlias = "live"
 
 // Functions that CloudFormation calls while it deploys, as custom resources.
 const (
@@ -102,6 +135,36 @@ func Routes() []Route {
 		{"POST", PathPlainJoin, FunctionJoin},
 		{"POST", PathPlainEnter, FunctionAdmit},
 		{"POST", PathQR, FunctionPlace},
+	}
+}
+
+// ShowParameter is the path parameter of a hot show's routes that holds its id.
+const ShowParameter = "show"
+
+// Paths of the hot shows' own API, which is called with IAM signatures and not through CloudFront;
+// PathJira is signed by Jira instead.
+const (
+	PathHotShows       = "/v1/hotshows"
+	PathHotShow        = "/v1/hotshows/{show}"
+	PathHotShowApprove = "/v1/hotshows/{show}/approve"
+	PathHotShowReject  = "/v1/hotshows/{show}/reject"
+	PathHotShowCancel  = "/v1/hotshows/{show}/cancel"
+	PathHotShowSale    = "/v1/hotshows/{show}/sale"
+	PathJira           = "/v1/jira"
+)
+
+// HotShowRoutes lists the operations of the hot shows' API. All but PathJira's are for callers with
+// IAM signatures.
+func HotShowRoutes() []Route {
+	return []Route{
+		{"POST", PathHotShows, FunctionHotShow},
+		{"GET", PathHotShows, FunctionHotShow},
+		{"GET", PathHotShow, FunctionHotShow},
+		{"POST", PathHotShowApprove, FunctionHotShow},
+		{"POST", PathHotShowReject, FunctionHotShow},
+		{"POST", PathHotShowCancel, FunctionHotShow},
+		{"GET", PathHotShowSale, FunctionHotShow},
+		{"POST", PathJira, FunctionJira},
 	}
 }
 

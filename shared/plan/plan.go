@@ -3,6 +3,7 @@
 package plan
 
 import (
+	"fmt"
 	"math"
 	"time"
 )
@@ -31,6 +32,9 @@ type Plan struct {
 	WarmWrites int     `json:"warm_writes"`
 	WarmReads  int     `json:"warm_reads"`
 	Crowded    float64 `json:"chance_of_a_full_partition"` // 0 to 1, at most; see fullPartition
+
+	Join  int `json:"join_environments"` // of provisioned concurrency
+	Admit int `json:"admit_environments"`
 
 	Quotas []Quota `json:"quotas"`
 }
@@ -94,6 +98,7 @@ func New(e Expected) Plan {
 	}
 	p.Reads = up(environments + 2*admissions + float64(p.Shards)/2 + Standing)
 	p.WarmReads = max(newReads, perPartition*up(2*float64(p.Reads)/perPartition))
+	p.Join, p.Admit = up(joins/perEnvironment), up(admissions/perEnvironment)
 	p.Quotas = p.quotas()
 	return p
 }
@@ -127,6 +132,17 @@ func moreThan(k, n int, p float64) float64 {
 		sum += math.Exp(of - in - out + float64(i)*math.Log(p) + float64(n-i)*math.Log1p(-p))
 	}
 	return sum
+}
+
+// Warnings are what stands in the way of such a sale, in sentences for people.
+func (p Plan) Warnings() []string {
+	var warnings []string
+	for _, q := range p.Quotas {
+		if q.Raise {
+			warnings = append(warnings, fmt.Sprintf("%s: %d are needed, the default is %d", q.Name, q.Needed, q.Default))
+		}
+	}
+	return warnings
 }
 
 // nearly is the part of a quota beyond which it is raised: a sale that uses it up leaves nothing to

@@ -1,0 +1,90 @@
+package hotshow
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Person is who changed a show: an ARN of IAM, JiraPerson's, or Schedule.
+type Person string
+
+// Schedule is the scheduled function, which acts by itself.
+const Schedule Person = "schedule"
+
+// JiraPerson is somebody known by an account id of Jira.
+func JiraPerson(account string) Person { return Person("jira:" + account) }
+
+// Same says whether two are one person as far as their names tell. A role that people assume carries
+// them in the session's name, so one who asked under a role and approves under another is the same.
+func (p Person) Same(other Person) bool {
+	return p == other || p.session() != "" && p.session() == other.session()
+}
+
+// session is the name of an assumed role's session, or nothing.
+func (p Person) session() string {
+	_, rest, assumed := strings.Cut(string(p), ":assumed-role/")
+	if !assumed {
+		return ""
+	}
+	_, session, _ := strings.Cut(rest, "/")
+	return session
+}
+
+// What keeps somebody from changing a show.
+var (
+	// ErrState means that the show's state does not allow the change: nothing has changed. Show the
+	// state, and do not repeat it.
+	ErrState = errors.New("the show's state does not allow this")
+	// ErrOwnRequest means that somebody approves what they asked for: somebody else has to.
+	ErrOwnRequest = errors.New("nobody approves their own request: ask somebody else")
+	// ErrTooLate means that the on-sale is over before the show is approved: ask for it anew.
+	ErrTooLate = errors.New("the on-sale is past: ask for the show anew with a time to come")
+)
+
+// Approve has the show prepared when its time comes. allowSelf is the deployment's word on people who
+// approve what they asked for. Errors: ErrState, ErrOwnRequest, ErrTooLate.
+func (s *Show) Approve(by Person, why string, allowSelf bool, at time.Time) (Change, error) {
+	switch {
+	case s.State != Requested:
+		return Change{}, fmt.Errorf("%w: it is %s, and only a requested one can be approved", ErrState, s.State)
+	case by.Same(s.AskedBy) && !allowSelf:
+		return Change{}, ErrOwnRequest
+	case !at.Before(s.Request.OnSale):
+		return Change{}, ErrTooLate
+	}
+	s.Approver = by
+	return s.change(Approved, by, reason(why, "approved"), at), nil
+}
+
+// Reject ends a request. Error: ErrState.
+func (s *Show) Reject(by Person, why string, at time.Time) (Change, error) {
+	if s.State != Requested {
+		return Change{}, fmt.Errorf("%w: it is %s, and only a requested one can be rejected", ErrState, s.State)
+	}
+	return s.change(Rejected, by, reason(why, "rejected"), at), nil
+}
+
+// Cancel ends a show before its sale. What is up by then is taken down first, and the event's sale is
+// closed. Error: ErrState, also for a show that is on sale: its promoter closes the event.
+func (s *Show) Cancel(by Person, why string, at time.Time) (Change, error) {
+	switch s.State {
+	case Requested, Approved:
+		return s.change(Cancelled, by, reason(why, "cancelled"), at), nil
+	case Preparing, Ready:
+		s.Outcome = Cancelled
+		s.retryNow()
+		return s.change(Finishing, by, reason(why, "cancelled"), at), nil
+	case Live:
+		return Change{}, fmt.Errorf("%w: it is on sale; set the event's parameter state to closed instead", ErrState)
+	}
+	return Change{}, fmt.Errorf("%w: it is %s", ErrState, s.State)
+}
+
+func reason(why, otherwise string) string {
+	if why = strings.TrimSpace(why); why == "" {
+		return otherwise
+	}
+	return why
+}

@@ -1,0 +1,49 @@
+// Package schedule keeps hot shows in the room's table: each show with its history, a short entry of it
+// in the list of all, what each event is taken for, and what shows hold of things that they share.
+//
+// All keys begin with HOTSHOW, so that functions of hot shows can be kept from visitors' items. Every
+// write is conditional, or harmless when repeated.
+package schedule
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"waitingroom/shared/hotshow"
+)
+
+// Any error of a write that is none of these means that the outcome is unknown: read the show again.
+var (
+	// ErrNotFound means that there is no such show.
+	ErrNotFound = errors.New("no such show")
+	// ErrExists means that there is a show of that id already: read it.
+	ErrExists = errors.New("a show of that id exists")
+	// ErrStale means that the show was changed since it was read: stop, and read it again.
+	ErrStale = errors.New("somebody else changed the show")
+)
+
+// Taken means that the event has another show whose time, from when its preparation begins to when it
+// is taken down, overlaps: cancel that one, or choose another time.
+type Taken struct{ By string } // id of the other show
+
+func (t *Taken) Error() string { return fmt.Sprintf("the event has the show %s at that time", t.By) }
+
+// Entry is a show's line in the list of all.
+type Entry struct {
+	ID     string
+	Event  string
+	Name   string // one of its names
+	State  hotshow.State
+	OnSale time.Time
+	Due    time.Time // when there is something to do; zero: never
+}
+
+// Holding is what shows together hold of a thing that they share, such as the provisioned concurrency of
+// a function.
+type Holding struct {
+	Base  int            `json:"base"`  // what was there before the first show came
+	Units map[string]int `json:"units"` // what each show needs, by its id
+	Set   int            `json:"set"`   // what was last asked for; what is there else is somebody else's doing
+	Lease hotshow.Lease  `json:"lease,omitzero"`
+}
