@@ -36,6 +36,7 @@ type table struct {
 	created   time.Time
 	billing   types.BillingMode
 	names     *vocabulary
+	warm      *warmth
 	seed      maphash.Seed
 	shards    [shards]shard
 }
@@ -198,7 +199,7 @@ func newTable(in *dynamodb.CreateTableInput) (*table, error) {
 	if len(name) < 3 || len(name) > 255 {
 		return nil, invalid("TableName must be at least 3 characters long and at most 255 characters long")
 	}
-	t := &table{name: name, created: time.Now(), billing: in.BillingMode, names: newVocabulary(), seed: maphash.MakeSeed()}
+	t := &table{name: name, created: time.Now(), billing: in.BillingMode, names: newVocabulary(), warm: newWarmth(), seed: maphash.MakeSeed()}
 	for i := range t.shards {
 		t.shards[i].items = map[string]string{}
 	}
@@ -237,7 +238,7 @@ func (t *table) describe() *types.TableDescription {
 		s.mu.RUnlock()
 	}
 	d := &types.TableDescription{
-		TableName: aws.String(t.name), TableStatus: types.TableStatusActive, CreationDateTime: aws.Time(t.created),
+		TableName: aws.String(t.name), CreationDateTime: aws.Time(t.created),
 		TableArn:             aws.String("arn:aws:dynamodb:local:000000000000:table/" + t.name),
 		ItemCount:            aws.Int64(items),
 		KeySchema:            []types.KeySchemaElement{{AttributeName: aws.String(t.partition.name), KeyType: types.KeyTypeHash}},
@@ -247,6 +248,7 @@ func (t *table) describe() *types.TableDescription {
 		d.KeySchema = append(d.KeySchema, types.KeySchemaElement{AttributeName: aws.String(t.sort.name), KeyType: types.KeyTypeRange})
 		d.AttributeDefinitions = append(d.AttributeDefinitions, types.AttributeDefinition{AttributeName: aws.String(t.sort.name), AttributeType: t.sort.kind})
 	}
+	t.warm.describe(d, time.Now())
 	if t.billing != "" {
 		d.BillingModeSummary = &types.BillingModeSummary{BillingMode: t.billing}
 	}

@@ -40,6 +40,7 @@ func NewHandler(engine *Engine, items API) http.Handler {
 		"TransactWriteItems": answering(items.TransactWriteItems),
 		"CreateTable":        answering(engine.CreateTable),
 		"DescribeTable":      answering(engine.DescribeTable),
+		"UpdateTable":        answering(engine.UpdateTable),
 		"DeleteTable":        answering(engine.DeleteTable),
 		"ListTables":         answering(engine.ListTables),
 		"Scan":               answering(engine.Scan),
