@@ -14,22 +14,56 @@ type Person string
 const Schedule Person = "schedule"
 
 // JiraPerson is somebody known by an account id of Jira.
-func JiraPerson(account string) Person { return Person("jira:" + account) }
+func JiraPerson(account string) Person { return Person(jiraPrefix + account) }
+
+const jiraPrefix = "jira:"
 
 // Same says whether two are one person as far as their names tell. A role that people assume carries
-// them in the session's name, so one who asked under a role and approves under another is the same.
+// them in the session's name, so one who asked under a role, or as a user, and approves under another
+// role is the same. Who may choose the name of the session can get around this: a role's trust policy
+// can demand the user's own (sts:RoleSessionName).
 func (p Person) Same(other Person) bool {
-	return p == other || p.session() != "" && p.session() == other.session()
+	if p == other {
+		return true
+	}
+	kind, name := p.identity()
+	otherKind, otherName := other.identity()
+	// Users of two accounts may have one name and be two people.
+	return (kind == session || otherKind == session) && name != "" && strings.EqualFold(name, otherName)
 }
 
-// session is the name of an assumed role's session, or nothing.
-func (p Person) session() string {
-	_, rest, assumed := strings.Cut(string(p), ":assumed-role/")
-	if !assumed {
-		return ""
+// Name is how people call the person: the last part of an ARN, and never the account.
+func (p Person) Name() string {
+	if account, ok := strings.CutPrefix(string(p), jiraPrefix); ok {
+		return "the Jira user " + account
 	}
-	_, session, _ := strings.Cut(rest, "/")
-	return session
+	if _, name := p.identity(); name != "" {
+		return name
+	}
+	return string(p)
+}
+
+// Kinds of identities of IAM whose names are people's.
+const (
+	user    = "user"
+	session = "session" // of an assumed role, or of a federated user
+)
+
+// identity is what IAM's ARN says of a person: nothing for others.
+func (p Person) identity() (kind, name string) {
+	if !strings.HasPrefix(string(p), "arn:") {
+		return "", ""
+	}
+	resource := string(p)[strings.LastIndex(string(p), ":")+1:]
+	kind, path, _ := strings.Cut(resource, "/")
+	name = path[strings.LastIndex(path, "/")+1:]
+	switch kind {
+	case "user":
+		return user, name
+	case "assumed-role", "federated-user":
+		return session, name
+	}
+	return "", ""
 }
 
 // What keeps somebody from changing a show.

@@ -1,0 +1,27 @@
+package hotshow
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Sentence says the change in one line of plain English, for comments and terminals.
+func (c Change) Sentence() string {
+	switch {
+	case c.Step != "":
+		return ended(fmt.Sprintf("The step %s: %s", c.Step, c.Why))
+	case c.From == "":
+		return ended(fmt.Sprintf("%s has asked for the show", c.By.Name()))
+	case c.By == Schedule:
+		return ended(fmt.Sprintf("The show is %s now: %s", c.To, c.Why))
+	}
+	return ended(fmt.Sprintf("The show is %s now, by %s: %s", c.To, c.By.Name(), c.Why))
+}
+
+// ended is a sentence with its full stop.
+func ended(text string) string {
+	if strings.HasSuffix(text, ".") || strings.HasSuffix(text, "!") || strings.HasSuffix(text, "?") {
+		return text
+	}
+	return text + "."
+}
