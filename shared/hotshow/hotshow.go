@@ -122,7 +122,7 @@ type Change struct {
 	At     time.Time `json:"at"`
 	By     Person    `json:"by"`
 	From   State     `json:"from,omitempty"` // none of the first
-	To     State     `json:"to"`             // the same as From when a step changed and not the state
+	To     State     `json:"to"`             // the same as From when a step or the request changed and not the state
 	Step   Step      `json:"step,omitempty"`
 	Why    string    `json:"why"`
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"waitingroom/shared/plan"
 )
 
 // Person is who changed a show: an ARN of IAM, JiraPerson's, or Schedule.
@@ -90,6 +92,16 @@ func (s *Show) Approve(by Person, why string, allowSelf bool, at time.Time) (Cha
 	}
 	s.Approver = by
 	return s.change(Approved, by, reason(why, "approved"), at), nil
+}
+
+// Amend puts another request, of which p is the plan, in the place of one that nobody has approved. The
+// event and its times may differ, so what the schedule holds for them follows. Error: ErrState.
+func (s *Show) Amend(r Request, p plan.Plan, by Person, why string, at time.Time) (Change, error) {
+	if s.State != Requested {
+		return Change{}, fmt.Errorf("%w: it is %s, and only a requested one can be changed", ErrState, s.State)
+	}
+	s.Request, s.Needs, s.Warnings = r, NeedsOf(p), p.Warnings()
+	return s.change(Requested, by, reason(why, "changed"), at), nil
 }
 
 // Reject ends a request. Error: ErrState.
