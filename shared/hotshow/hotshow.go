@@ -96,6 +96,9 @@ type Jira struct {
 	Issue string `json:"issue"` // its key, as in SHOW-12
 	Seen  int64  `json:"seen"`  // timestamp of the latest webhook that counted, in Unix milliseconds
 	Told  int    `json:"told"`  // number of the latest change that the issue has a comment about
+
+	Failures int       `json:"failures,omitempty"` // of comments, in a row
+	Next     time.Time `json:"next,omitzero"`      // when the next comment is tried, after a failure
 }
 
 // Show is a hot show. Its Changes are kept beside it and never changed.
@@ -112,6 +115,7 @@ type Show struct {
 	Approver Person        `json:"approved_by,omitempty"`
 	Steps    map[Step]Work `json:"steps"`
 	Lease    Lease         `json:"lease,omitzero"`
+	Late     bool          `json:"late,omitempty"` // the history says that the state lasts too long
 	Jira     *Jira         `json:"jira,omitempty"`
 	Changes  int           `json:"changes"` // how many there have been
 }
@@ -145,7 +149,7 @@ func New(id string, r Request, p plan.Plan, by Person, at time.Time) (Show, Chan
 func (s *Show) change(to State, by Person, why string, at time.Time) Change {
 	s.Changes++
 	c := Change{Number: s.Changes, At: at, By: by, From: s.State, To: to, Why: why}
-	s.State, s.Since = to, at
+	s.State, s.Since, s.Late = to, at, false
 	return c
 }
 

@@ -52,6 +52,10 @@ func (s *Show) Move(now time.Time, sale Sale) []Change {
 		move(Finishing, "it has been kept up for as long as was asked, and nobody waits")
 	case s.State == Finishing && s.all(Waiting, LeftOut, Down):
 		move(s.Outcome, "everything that was brought up has been taken down")
+	case !s.Late && (s.State == Preparing && s.Unready(now) || s.LeftUp(now)):
+		// What is missing when it opens is told by opening.
+		s.Late = true
+		changes = append(changes, s.Note("", s.lateness(), now))
 	}
 	return changes
 }
@@ -73,6 +77,28 @@ func (s *Show) opening() string {
 		return "its on-sale has come"
 	}
 	return "its on-sale has come; not ready: " + strings.Join(missing, ", ")
+}
+
+// lateness says what keeps a show in its state for too long.
+func (s *Show) lateness() string {
+	if s.State == Live {
+		return "it is kept up for longer than was asked, since people wait or nobody knows whether they do"
+	}
+	missing, done := "it should be ready by now; missing", []Progress{Up, LeftOut}
+	if s.State == Finishing {
+		missing, done = "it should be taken down by now; still there", []Progress{Waiting, LeftOut, Down}
+	}
+	var steps []string
+	for _, step := range Steps() {
+		switch work := s.Steps[step]; {
+		case slices.Contains(done, work.Progress):
+		case work.Trouble != "":
+			steps = append(steps, string(step)+" ("+work.Trouble+")")
+		default:
+			steps = append(steps, string(step))
+		}
+	}
+	return missing + ": " + strings.Join(steps, ", ")
 }
 
 func (s *Show) all(progress ...Progress) bool {
@@ -144,15 +170,21 @@ func (s *Show) retryNow() {
 	}
 }
 
-// Untold says whether the show's issue in Jira lacks a comment about its latest changes.
-func (s *Show) Untold() bool { return s.Jira != nil && s.Jira.Told < s.Changes }
-
 // Due is when there is something to do for the show, and false if there never will be. A time in the
 // past means now.
 func (s *Show) Due() (time.Time, bool) {
-	if s.Untold() {
-		return s.Since, true
+	due, some := s.moves()
+	if !s.Untold() {
+		return due, some
 	}
+	if told := later(s.Since, s.Jira.Next); !some || told.Before(due) {
+		return told, true
+	}
+	return due, true
+}
+
+// moves is when the show itself has to be looked at.
+func (s *Show) moves() (time.Time, bool) {
 	r := s.Request
 	switch s.State {
 	case Requested, Ready:
