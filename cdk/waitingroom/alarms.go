@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigateway"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatchactions"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
@@ -76,7 +77,7 @@ func (r *Room) alarms() []alarm {
 		// the minute in which they began: too late, since one lasts three minutes during a sale.
 		{"tick-not-running", "tick-not-running",
 			"Tick, which is started every minute, has not run for minutes. A sale would not open and its line stands still. Visitors keep their places.",
-			r.tickLogs(), below, 1, 3, 3, isBad},
+			r.functionLogs(names.FunctionTick), below, 1, 3, 3, isBad},
 		{"tick-lag", "tick-lag",
 			"By the clock more than 5 seconds lie between two steps of the leader: it is slow, or its clock was set. The line is slower than it should be, or the sale opens early or late.",
 			r.metric(names.MetricTickLag, "Maximum"), above, 5, 1, 1, isFine},
@@ -105,7 +106,7 @@ func (r *Room) alarms() []alarm {
 		{"api-errors", "api-errors",
 			"More than 5 % of the visitors' calls fail, and ten a minute at least. Pages try again by themselves; nobody loses a place.",
 			combined(map[string]awscloudwatch.IMetric{
-				"errors": r.apiMetric("5XXError", "Sum"), "requests": r.apiMetric("Count", "Sum"),
+				"errors": apiMetric(r.API, "5XXError", "Sum"), "requests": apiMetric(r.API, "Count", "Sum"),
 			}, "IF(errors >= 10, 100 * errors / requests, 0)", "Failed calls, %"), above, 5, 2, 3, isFine},
 		{"functions-throttled", "functions-throttled",
 			"Lambda refuses to run functions: the account's concurrency is used up, or a crowd came faster than Lambda scales. Visitors' pages try again; the line may stand still.",
@@ -132,7 +133,32 @@ func (r *Room) alarms() []alarm {
 		list = append(list, alarm{failing.function + "-errors", "function-errors", failing.means,
 			r.functionMetric(failing.function, "Errors", "Sum"), atLeast, failing.errors, failing.points, failing.periods, isFine})
 	}
-	return list
+	return append(list, r.hotShowAlarms()...)
+}
+
+// hotShowAlarms are none where hot shows are off. What one run of prepare finds may be over by the next.
+func (r *Room) hotShowAlarms() []alarm {
+	if r.props.HotShows == nil {
+		return nil
+	}
+	return []alarm{
+		{"shows-unready", "shows-unready",
+			"A hot show is not ready at the time at which it should be, or went on sale before it was. Its sale opens all the same; a crowd may meet refusals in its first minutes.",
+			r.metric(names.MetricShowsUnready, "Maximum"), atLeast, 1, 2, 3, isFine},
+		{"shows-left-up", "shows-left-up",
+			"What was brought up for a hot show is still up half an hour after it was to be taken down, and costs by the hour. Visitors notice nothing.",
+			r.metric(names.MetricShowsLeftUp, "Maximum"), atLeast, 1, 2, 3, isFine},
+		// As of tick, logs are counted while it runs.
+		{"prepare-not-running", "prepare-not-running",
+			"Prepare, which is started every minute, has not run for minutes. No hot show is made ready or taken down. Sales that have been set open by themselves.",
+			r.functionLogs(names.FunctionPrepare), below, 1, 3, 3, isBad},
+		{"prepare-errors", "function-errors",
+			"Prepare crashed or took too long, twice in ten minutes. The next run, a minute later, goes on where it stood.",
+			r.functionMetric(names.FunctionPrepare, "Errors", "Sum"), atLeast, 1, 2, 10, isFine},
+		{"hotshows-api-errors", "hotshows-api-errors",
+			"Calls to ask for hot shows or to approve them failed, in two minutes of ten. Shows that are approved already are made ready all the same.",
+			apiMetric(r.HotShowsAPI, "5XXError", "Sum"), atLeast, 1, 2, 10, isFine},
+	}
 }
 
 // addAlarms tells the topic of the beginning and of the end, so that a night shift knows when it
@@ -180,9 +206,9 @@ func (r *Room) functionMetric(function, name, statistic string) awscloudwatch.Me
 	return measured("AWS/Lambda", name, statistic, map[string]*string{"FunctionName": r.Functions[function].FunctionName()})
 }
 
-func (r *Room) tickLogs() awscloudwatch.Metric {
+func (r *Room) functionLogs(function string) awscloudwatch.Metric {
 	return measured("AWS/Logs", "IncomingLogEvents", "Sum", map[string]*string{
-		"LogGroupName": r.Functions[names.FunctionTick].LogGroup().LogGroupName(),
+		"LogGroupName": r.Functions[function].LogGroup().LogGroupName(),
 	})
 }
 
@@ -190,9 +216,9 @@ func (r *Room) tableMetric(name, statistic string) awscloudwatch.Metric {
 	return measured("AWS/DynamoDB", name, statistic, map[string]*string{"TableName": r.Table.TableName()})
 }
 
-func (r *Room) apiMetric(name, statistic string) awscloudwatch.Metric {
+func apiMetric(api awsapigateway.RestApi, name, statistic string) awscloudwatch.Metric {
 	return measured("AWS/ApiGateway", name, statistic, map[string]*string{
-		"ApiName": r.API.RestApiName(), "Stage": jsii.String(stage),
+		"ApiName": api.RestApiName(), "Stage": jsii.String(stage),
 	})
 }
 

@@ -107,7 +107,7 @@ func (r *Room) addAPI() {
 		DeployOptions:    &awsapigateway.StageOptions{StageName: jsii.String(stage)},
 	})
 	for _, refused := range refusals() {
-		r.addRefusal(refused)
+		addRefusal(r.API, refused)
 	}
 	r.addOriginKey()
 }
@@ -133,7 +133,7 @@ func (r *Room) addOriginKey() {
 	})
 }
 
-func (r *Room) addRefusal(refused refusal) {
+func addRefusal(api awsapigateway.RestApi, refused refusal) {
 	headers := map[string]*string{
 		"Content-Type":  jsii.String("'application/problem+json'"),
 		"Cache-Control": jsii.String("'no-store'"),
@@ -149,7 +149,7 @@ func (r *Room) addRefusal(refused refusal) {
 	if status := refused.answer.Status; status != 0 {
 		options.StatusCode = jsii.Sprintf("%d", status)
 	}
-	r.API.AddGatewayResponse(jsii.String(refused.id), options)
+	api.AddGatewayResponse(jsii.String(refused.id), options)
 }
 
 // passes is for a problem that goes away by itself: the same request may be sent again.
@@ -195,13 +195,17 @@ func (r *Room) integration(function string) awsapigateway.Integration {
 	return awsapigateway.NewLambdaIntegration(handler, &awsapigateway.LambdaIntegrationOptions{AllowTestInvoke: jsii.Bool(false)})
 }
 
-// models has a body checked whatever it calls itself: $default is for all but the usual type.
 func (r *Room) models(route string) *map[string]awsapigateway.IModel {
 	schema, ok := bodies()[route]
 	if !ok {
 		return nil
 	}
-	model := r.API.AddModel(jsii.String(path.Base(route)+"-body"), &awsapigateway.ModelOptions{
+	return bodyModel(r.API, path.Base(route), schema)
+}
+
+// bodyModel has a body checked whatever it calls itself: $default is for all but the usual type.
+func bodyModel(api awsapigateway.RestApi, name string, schema *awsapigateway.JsonSchema) *map[string]awsapigateway.IModel {
+	model := api.AddModel(jsii.String(name+"-body"), &awsapigateway.ModelOptions{
 		ContentType: jsii.String("application/json"),
 		Schema:      schema,
 	})

@@ -31,61 +31,77 @@ func (r *Room) addDashboard() {
 		DashboardName:   jsii.Sprintf("%s-%s", r.Name, *awscdk.Stack_Of(r.Construct).Region()),
 		DefaultInterval: awscdk.Duration_Hours(jsii.Number(3)),
 		PeriodOverride:  awscloudwatch.PeriodOverride_INHERIT,
-		Widgets: &[]*[]awscloudwatch.IWidget{
-			{r.explanation()},
-			{
-				number("Waiting now", r.byEvent(names.MetricWaiting, "Maximum", "waiting")),
-				number("Let in, in the time shown", r.total(names.MetricAdmissions, "let in")),
-				number("Let in a minute, and the rate that is set",
-					r.byEvent(names.MetricMeasuredRate, "Maximum", "let in"), r.byEvent(names.MetricRate, "Maximum", "set")),
-				number("Joined in the time shown, and a minute",
-					r.total(names.MetricJoins, "joined"), r.byEvent(names.MetricJoins, "Sum", "a minute")),
-			},
-			{r.alarmStatus()},
-			{
-				graph("The line", nil,
-					r.byEvent(names.MetricLine, "Maximum", "places given out"), r.byEvent(names.MetricPointer, "Maximum", "turns come"),
-					r.byEvent(names.MetricWaiting, "Maximum", "waiting")),
-				graph("Let in a minute, and the rate that is set", nil,
-					r.byEvent(names.MetricAdmissions, "Sum", "let in"), r.byEvent(names.MetricRate, "Maximum", "set")),
-				graph("Joining a minute", nil, r.byEvent(names.MetricJoins, "Sum", "joining")),
-			},
-			{
-				graph("Refused a minute, by reason (over-cap and busy ask again by themselves)", nil, r.byReason()),
-				graph("Turns that are claimed, %", percent(), r.byEvent(names.MetricShowRate, "Average", "claimed")),
-				graph("Admitted of what the rate allows while people wait, %", percent(),
-					labelled(r.metric(names.MetricAdmissionShare, "Minimum"), "worst event")),
-			},
-			{
-				graph("Seconds between steps, and without a leader", nil,
-					labelled(r.metric(names.MetricTickLag, "Maximum"), "between steps"),
-					labelled(r.metric(names.MetricLeaderGap, "Maximum"), "without a leader")),
-				graph("Seconds that the pointer stalls while people wait", nil,
-					labelled(r.metric(names.MetricPointerStall, "Maximum"), "worst event")),
-				graph("Bad settings", nil, labelled(r.metric(names.MetricBadSettings, "Sum"), "found bad")),
-			},
-			{
-				graph("Functions: errors and throttles a minute", nil, append(r.functions("Errors", "Sum"),
-					r.functions("Throttles", "Sum", names.FunctionSettings)...)...),
-				graph("Functions: duration of the slowest hundredth, ms", nil, r.functions("Duration", "p99", names.FunctionTick, names.FunctionSettings)...),
-				graph("Functions: running at once", nil, r.functions("ConcurrentExecutions", "Maximum", names.FunctionPlace, names.FunctionSettings)...),
-			},
-			{
-				graph("Table: throttles a minute", nil,
-					r.tableMetric("ReadThrottleEvents", "Sum"), r.tableMetric("WriteThrottleEvents", "Sum")),
-				graph("Table: units consumed a minute", nil,
-					r.tableMetric("ConsumedReadCapacityUnits", "Sum"), r.tableMetric("ConsumedWriteCapacityUnits", "Sum")),
-				graph("API: calls and failures a minute", nil,
-					r.apiMetric("Count", "Sum"), r.apiMetric("4XXError", "Sum"), r.apiMetric("5XXError", "Sum")),
-			},
-			{
-				graph("API: milliseconds to answer", nil, r.apiMetric("Latency", "p50"), r.apiMetric("Latency", "p99")),
-				graph("CloudFront: requests a minute", nil, r.distributionMetric("Requests", "Sum")),
-				graph("CloudFront: failed requests, %", percent(),
-					r.distributionMetric("4xxErrorRate", "Average"), r.distributionMetric("5xxErrorRate", "Average")),
-			},
-		},
+		Widgets:         r.widgets(),
 	})
+}
+
+// widgets are the dashboard's, row by row.
+func (r *Room) widgets() *[]*[]awscloudwatch.IWidget {
+	rows := []*[]awscloudwatch.IWidget{
+		{r.explanation()},
+		{
+			number("Waiting now", r.byEvent(names.MetricWaiting, "Maximum", "waiting")),
+			number("Let in, in the time shown", r.total(names.MetricAdmissions, "let in")),
+			number("Let in a minute, and the rate that is set",
+				r.byEvent(names.MetricMeasuredRate, "Maximum", "let in"), r.byEvent(names.MetricRate, "Maximum", "set")),
+			number("Joined in the time shown, and a minute",
+				r.total(names.MetricJoins, "joined"), r.byEvent(names.MetricJoins, "Sum", "a minute")),
+		},
+		{r.alarmStatus()},
+		{
+			graph("The line", nil,
+				r.byEvent(names.MetricLine, "Maximum", "places given out"), r.byEvent(names.MetricPointer, "Maximum", "turns come"),
+				r.byEvent(names.MetricWaiting, "Maximum", "waiting")),
+			graph("Let in a minute, and the rate that is set", nil,
+				r.byEvent(names.MetricAdmissions, "Sum", "let in"), r.byEvent(names.MetricRate, "Maximum", "set")),
+			graph("Joining a minute", nil, r.byEvent(names.MetricJoins, "Sum", "joining")),
+		},
+		{
+			graph("Refused a minute, by reason (over-cap and busy ask again by themselves)", nil, r.byReason()),
+			graph("Turns that are claimed, %", percent(), r.byEvent(names.MetricShowRate, "Average", "claimed")),
+			graph("Admitted of what the rate allows while people wait, %", percent(),
+				labelled(r.metric(names.MetricAdmissionShare, "Minimum"), "worst event")),
+		},
+		{
+			graph("Seconds between steps, and without a leader", nil,
+				labelled(r.metric(names.MetricTickLag, "Maximum"), "between steps"),
+				labelled(r.metric(names.MetricLeaderGap, "Maximum"), "without a leader")),
+			graph("Seconds that the pointer stalls while people wait", nil,
+				labelled(r.metric(names.MetricPointerStall, "Maximum"), "worst event")),
+			graph("Bad settings", nil, labelled(r.metric(names.MetricBadSettings, "Sum"), "found bad")),
+		},
+		{
+			graph("Functions: errors and throttles a minute", nil, append(r.functions("Errors", "Sum"),
+				r.functions("Throttles", "Sum", names.FunctionSettings)...)...),
+			graph("Functions: duration of the slowest hundredth, ms", nil, r.functions("Duration", "p99", names.FunctionTick, names.FunctionSettings)...),
+			graph("Functions: running at once", nil, r.functions("ConcurrentExecutions", "Maximum", names.FunctionPlace, names.FunctionSettings)...),
+		},
+		{
+			graph("Table: throttles a minute", nil,
+				r.tableMetric("ReadThrottleEvents", "Sum"), r.tableMetric("WriteThrottleEvents", "Sum")),
+			graph("Table: units consumed a minute", nil,
+				r.tableMetric("ConsumedReadCapacityUnits", "Sum"), r.tableMetric("ConsumedWriteCapacityUnits", "Sum")),
+			graph("API: calls and failures a minute", nil,
+				apiMetric(r.API, "Count", "Sum"), apiMetric(r.API, "4XXError", "Sum"), apiMetric(r.API, "5XXError", "Sum")),
+		},
+		{
+			graph("API: milliseconds to answer", nil, apiMetric(r.API, "Latency", "p50"), apiMetric(r.API, "Latency", "p99")),
+			graph("CloudFront: requests a minute", nil, r.distributionMetric("Requests", "Sum")),
+			graph("CloudFront: failed requests, %", percent(),
+				r.distributionMetric("4xxErrorRate", "Average"), r.distributionMetric("5xxErrorRate", "Average")),
+		},
+	}
+	if r.props.HotShows != nil {
+		rows = append(rows, &[]awscloudwatch.IWidget{
+			graph("Hot shows that are not ready in time, and that are still up", nil,
+				labelled(r.metric(names.MetricShowsUnready, "Maximum"), "not ready"),
+				labelled(r.metric(names.MetricShowsLeftUp, "Maximum"), "still up")),
+			graph("Hot shows: failed calls a minute, and errors of prepare", nil,
+				labelled(apiMetric(r.HotShowsAPI, "5XXError", "Sum"), "failed calls"),
+				labelled(r.functionMetric(names.FunctionPrepare, "Errors", "Sum"), "errors of prepare")),
+		})
+	}
+	return &rows
 }
 
 func (r *Room) explanation() awscloudwatch.IWidget {

@@ -20,10 +20,13 @@ import (
 // answerTimeout is how long a function may take to answer a visitor, in seconds. tickTimeout leaves
 // a run of tick, which lives 180 s, the time to finish its last step and hand the lease over.
 // makeTimeout leaves passkey the time until its new role may do what it was just allowed to do.
+// prepareTimeout leaves a run of prepare, which works for 50 s, the time to store what it has done.
 const (
 	answerTimeout = 10
 	tickTimeout   = 210
 	makeTimeout   = 90
+
+	prepareTimeout = 60
 )
 
 // How often and for how many seconds a change of a parameter is brought to settings again.
@@ -31,9 +34,6 @@ const (
 	settingsRetries = 2
 	settingsAge     = 300
 )
-
-// live is the alias of the functions that the API calls where provisioned concurrency may be wanted.
-const live = "live"
 
 func (r *Room) addFunctions() {
 	if r.props.PassKey == PassKeySecret {
@@ -82,6 +82,11 @@ func (r *Room) newFunction(name string) awslambda.Function {
 		props.Timeout = awscdk.Duration_Seconds(jsii.Number(tickTimeout))
 		props.RetryAttempts = jsii.Number(0)
 		props.MaxEventAge = awscdk.Duration_Seconds(jsii.Number(60))
+	case names.FunctionPrepare:
+		// The same, and what a run has left undone the next one finds.
+		props.Timeout = awscdk.Duration_Seconds(jsii.Number(prepareTimeout))
+		props.RetryAttempts = jsii.Number(0)
+		props.MaxEventAge = awscdk.Duration_Seconds(jsii.Number(60))
 	case names.FunctionSettings:
 		// Retries are for the sake of the alarm, a minute and then two minutes later; tick reads the
 		// parameter by itself within a minute, so an older event has nothing left to do.
@@ -101,8 +106,8 @@ func (r *Room) lambdaRole(id string, logs awslogs.LogGroup) awsiam.Role {
 }
 
 func (r *Room) newAlias(function string) awslambda.Alias {
-	return awslambda.NewAlias(r.Construct, jsii.String(function+"-"+live), &awslambda.AliasProps{
-		AliasName: jsii.String(live),
+	return awslambda.NewAlias(r.Construct, jsii.String(function+"-"+names.LiveAlias), &awslambda.AliasProps{
+		AliasName: jsii.String(names.LiveAlias),
 		Version:   r.Functions[function].CurrentVersion(),
 	})
 }
@@ -116,15 +121,15 @@ func (r *Room) environment(function string) *map[string]*string {
 		names.EnvTable: r.Table.TableName(),
 		names.EnvRoom:  &r.Name,
 	}
-	if function != names.FunctionSettings {
-		environment[names.EnvSecret] = r.Secret.SecretArn()
-	}
-	if slices.Contains(names.Variables(function), names.EnvIssuer) {
-		environment[names.EnvIssuer] = r.Address
-	}
-	if function == names.FunctionTick || function == names.FunctionSettings {
-		environment[names.EnvParameterPath] = jsii.String(names.ParameterPath)
-		environment[names.EnvShards] = jsii.Sprintf("%d", r.props.Shards)
+	for variable, value := range map[string]*string{
+		names.EnvSecret:        r.Secret.SecretArn(),
+		names.EnvIssuer:        r.Address,
+		names.EnvParameterPath: jsii.String(names.ParameterPath),
+		names.EnvShards:        jsii.Sprintf("%d", r.props.Shards),
+	} {
+		if slices.Contains(names.Variables(function), variable) {
+			environment[variable] = value
+		}
 	}
 	switch function {
 	case names.FunctionAdmit:
@@ -134,6 +139,8 @@ func (r *Room) environment(function string) *map[string]*string {
 		r.addPublicKey(environment)
 	case names.FunctionSettings:
 		environment[names.EnvAlarmTopic] = r.Alarms.TopicArn()
+	case names.FunctionHotShow, names.FunctionJira, names.FunctionPrepare:
+		r.addHotShowVariables(function, environment)
 	}
 	return &environment
 }
@@ -253,11 +260,17 @@ func (r *Room) parameterARN(suffix string) string {
 	})
 }
 
-// addSchedule starts tick every minute. A start that is late by a minute is dropped, not repeated.
-// The schedule's role may start tick and nothing else; left to the CDK, it could start any version.
+// addSchedule starts tick every minute.
 func (r *Room) addSchedule() {
-	tick := r.Functions[names.FunctionTick]
-	role := awsiam.NewRole(r.Construct, jsii.String("schedule-role"), &awsiam.RoleProps{
+	r.startEveryMinute(names.FunctionTick, "EveryMinute", "schedule-role")
+}
+
+// startEveryMinute has a function started every minute. A start that is late by a minute is dropped,
+// not repeated. The schedule's role may start the function and nothing else; left to the CDK, it could
+// start any version.
+func (r *Room) startEveryMinute(function, scheduleID, roleID string) {
+	started := r.Functions[function]
+	role := awsiam.NewRole(r.Construct, &roleID, &awsiam.RoleProps{
 		// Only schedules of this account's default group may use the role.
 		AssumedBy: awsiam.NewServicePrincipal(jsii.String("scheduler.amazonaws.com"), &awsiam.ServicePrincipalOpts{
 			Conditions: &map[string]any{"StringEquals": map[string]any{
@@ -270,12 +283,12 @@ func (r *Room) addSchedule() {
 	})
 	role.AddToPolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Actions:   jsii.Strings("lambda:InvokeFunction"),
-		Resources: &[]*string{tick.FunctionArn()},
+		Resources: &[]*string{started.FunctionArn()},
 	}))
-	schedule := awsscheduler.NewSchedule(r.Construct, jsii.String("EveryMinute"), &awsscheduler.ScheduleProps{
-		Description: jsii.String("Starts the waiting room's tick."),
+	schedule := awsscheduler.NewSchedule(r.Construct, &scheduleID, &awsscheduler.ScheduleProps{
+		Description: jsii.Sprintf("Starts the waiting room's %s.", function),
 		Schedule:    awsscheduler.ScheduleExpression_Rate(awscdk.Duration_Minutes(jsii.Number(1))),
-		Target: awsschedulertargets.NewLambdaInvoke(tick, &awsschedulertargets.ScheduleTargetBaseProps{
+		Target: awsschedulertargets.NewLambdaInvoke(started, &awsschedulertargets.ScheduleTargetBaseProps{
 			RetryAttempts: jsii.Number(0),
 			MaxEventAge:   awscdk.Duration_Seconds(jsii.Number(60)),
 			Role:          role.WithoutPolicyUpdates(nil),

@@ -13,6 +13,10 @@ import (
 	"waitingroom/shared/names"
 )
 
+// noLogging is why the stages write no logs.
+const noLogging = "For API Gateway to write logs, its one role in the account and region has to be set, which would take that of " +
+	"all other APIs there away and leave them without when this stack is deleted. Each function logs what it answers, with the request's id."
+
 // acceptFindings says for each finding of cdk-nag's AwsSolutions rules why the room is right to be
 // so. A test holds that nothing else is found and that nothing is accepted in vain.
 func (r *Room) acceptFindings() {
@@ -21,6 +25,9 @@ func (r *Room) acceptFindings() {
 	r.acceptAboutDistribution()
 	r.acceptAboutRoles()
 	r.acceptAboutUpload()
+	if r.props.HotShows != nil {
+		r.acceptAboutHotShows()
+	}
 }
 
 func (r *Room) acceptAboutStorage() {
@@ -51,11 +58,9 @@ func (r *Room) acceptAboutStorage() {
 }
 
 func (r *Room) acceptAboutAPI() {
-	const logging = "For API Gateway to write logs, its one role in the account and region has to be set, which would take that of " +
-		"all other APIs there away and leave them without when this stack is deleted. Each function logs what it answers, with the request's id."
 	nag.Accept(r.API.DeploymentStage(),
-		nag.Finding{Rule: "AwsSolutions-APIG1", Reason: logging},
-		nag.Finding{Rule: "AwsSolutions-APIG6", Reason: logging},
+		nag.Finding{Rule: "AwsSolutions-APIG1", Reason: noLogging},
+		nag.Finding{Rule: "AwsSolutions-APIG6", Reason: noLogging},
 		nag.Finding{
 			Rule: "AwsSolutions-APIG3",
 			Reason: "The stage answers nobody but the distribution, whose key it asks for. A web ACL belongs in front of the " +
@@ -99,10 +104,18 @@ func (r *Room) acceptAboutDistribution() {
 	nag.Accept(r.Distribution, findings...)
 }
 
+// parametersBelow is about functions that may do something to all of the promoters' parameters.
+func parametersBelow(may string) nag.Finding {
+	return nag.Finding{
+		Rule: iam5,
+		Reason: "An event's name is not known when the room is deployed, and the promoters' parameters lie below one path, by event. " +
+			may,
+		Of: []string{`/^Resource::arn:.*:parameter\/waiting-room\/\*$/`},
+	}
+}
+
 func (r *Room) acceptAboutRoles() {
-	const below = "An event's name is not known when the room is deployed, and the promoters' parameters lie below one path, by event. " +
-		"The functions only read there."
-	parameters := nag.Finding{Rule: iam5, Reason: below, Of: []string{`/^Resource::arn:.*:parameter\/waiting-room\/\*$/`}}
+	parameters := parametersBelow(onlyRead)
 	nag.Accept(policyOf(r.Functions[names.FunctionSettings].Role()), parameters)
 	documents := nag.Finding{
 		Rule: iam5,
@@ -140,6 +153,8 @@ func (r *Room) acceptAboutUpload() {
 
 // iam5 finds wildcards in policies.
 const iam5 = "AwsSolutions-IAM5"
+
+const onlyRead = "The functions only read there."
 
 // policyOf is the policy that grants are gathered in.
 func policyOf(role constructs.IConstruct) constructs.IConstruct {

@@ -106,6 +106,7 @@ func (p Props) check() error {
 		p.checkShards(),
 		checkText(p.Runbook, "Runbook", isRunbook, "give the https address of docs/runbook.md where the team reads it"),
 		checkText(p.OriginKey, "OriginKey", keyLabel.MatchString, "give a label of 1 to 32 letters and digits"),
+		p.HotShows.check(),
 	)
 }
 
@@ -137,10 +138,11 @@ func (p Props) checkFolders() error {
 
 // functions are the names of all functions that the room deploys, custom resources' too.
 func (p Props) functions() []string {
+	functions := append(names.Functions(), p.HotShows.functions()...)
 	if p.PassKey == PassKeySecret {
-		return append(names.Functions(), names.FunctionPassKey)
+		functions = append(functions, names.FunctionPassKey)
 	}
-	return names.Functions()
+	return functions
 }
 
 func (d *Domain) check() error {

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigateway"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudfront"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
@@ -22,7 +23,8 @@ import (
 // required. Prices are those of us-east-1 without a free tier.
 type Props struct {
 	// Functions is the folder that holds <name>/bootstrap for each of names.Functions, and for
-	// names.FunctionPassKey where PassKey asks for it, built for Linux on arm64.
+	// names.FunctionPassKey and names.HotShowFunctions where PassKey and HotShows ask for them, built
+	// for Linux on arm64.
 	Functions string
 	// Page is the folder of the visitor's page: index.html and what it loads.
 	Page string
@@ -60,6 +62,9 @@ type Props struct {
 	// Another one makes another key and secret; the old ones go when the new ones are in use. Default
 	// "1". A secret costs 0.40 USD a month: https://aws.amazon.com/secrets-manager/pricing/
 	OriginKey string
+	// HotShows has hot shows asked for, approved, made ready and taken down. Default nil: promoters set
+	// parameters and teams warm up by hand. Some 1.50 USD a month, without what shows need.
+	HotShows *HotShows
 }
 
 // PassKey is where the RSA key of passes lives.
@@ -107,11 +112,18 @@ type Room struct {
 	PassKeySecret awssecretsmanager.ISecret // nil with PassKeyKMS
 	API           awsapigateway.RestApi
 	Distribution  awscloudfront.Distribution
-	Functions     map[string]awslambda.Function // by names.Functions
+	Functions     map[string]awslambda.Function // by names.Functions, and names.HotShowFunctions
 	// Live are the aliases of join and admit that the API calls, by name. Provisioned concurrency
 	// belongs there; each deployment moves them to the functions' current version.
 	Live   map[string]awslambda.Alias
 	Alarms awssns.Topic // hears of alarms and bad settings; add subscriptions to it
+
+	// Of hot shows; nil without them, and JiraSecret without Jira too. Attach AskPolicy to whoever may
+	// ask for shows, and ApprovePolicy to whoever may approve them.
+	HotShowsAPI   awsapigateway.RestApi
+	AskPolicy     awsiam.ManagedPolicy
+	ApprovePolicy awsiam.ManagedPolicy
+	JiraSecret    awssecretsmanager.Secret
 
 	// Address is the room's own https address without a trailing slash; it is the passes' issuer.
 	Address *string
@@ -146,6 +158,7 @@ func NewWaitingRoom(scope constructs.Construct, id string, props Props) (*Room, 
 	room.addFunctions()
 	room.addRoutes()
 	room.addSchedule()
+	room.addHotShows()
 	room.addAlarms()
 	room.addDashboard()
 	room.acceptFindings()
