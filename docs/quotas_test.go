@@ -9,12 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-)
+	"time"
 
-// The page's own figures, which the requests to CloudFront follow from.
-const (
-	fastestPoll = 2.4375 // seconds between two polls on average, at the fastest
-	pageFiles   = 8      // that a first visit loads
+	"waitingroom/shared/plan"
 )
 
 // table returns the rows below the header whose cells are given, up to the table's end.
@@ -53,32 +50,153 @@ func number(t *testing.T, cell string) float64 {
 	return n
 }
 
-// The table of peaks has to be what its own inputs and the formulas below it give. Figures are
-// rounded up: they are what a quota has to cover.
-func TestPeaksFollowFromTheFormulas(t *testing.T) {
-	rows := table(t, contents(t, "quotas-and-costs.md"), "peak", "10,000", "300,000", "3,000,000 in a minute", "3,000,000 in ten")
-	if len(rows) != 12 {
-		t.Fatalf("the table has %d rows, and the test knows 12", len(rows))
-	}
-	for column := 1; column < len(rows[0]); column++ {
-		in := func(row int) float64 { return number(t, rows[row][column]) }
-		visitors, seconds, rate, shards := in(0), in(1), in(2), in(3)
-		joins := visitors / seconds
-		admissions := 2.1 * rate / 60
-		environments := joins/10 + admissions/10 + 4
-		want := []float64{
-			joins, admissions, joins + admissions, environments,
-			2*joins + 5.2*rate/60 + shards + 6,
-			environments + 2*admissions + shards/2 + 4,
-			visitors/fastestPoll + pageFiles*visitors/seconds,
-			rate / 60,
+// sales are those of the document's first table.
+var sales = []plan.Expected{
+	{Visitors: 10_000, Over: time.Minute, Rate: 500},
+	{Visitors: 300_000, Over: time.Minute, Rate: 5_000},
+	{Visitors: 3_000_000, Over: time.Minute, Rate: 60_000},
+	{Visitors: 3_000_000, Over: 10 * time.Minute, Rate: 60_000},
+}
+
+// named returns the row whose first cell begins with name.
+func named(t *testing.T, rows [][]string, name string) []string {
+	t.Helper()
+	for _, row := range rows {
+		if strings.HasPrefix(row[0], name) {
+			return row
 		}
-		for i, exact := range want {
-			// What is exact but for the rounding of floating point stays as it is.
-			if got, up := in(4+i), math.Ceil(exact-1e-6); got != up {
-				t.Errorf("%s, %s: the table says %.0f, the formula gives %.0f", rows[0][column], rows[4+i][0], got, up)
+	}
+	t.Fatalf("no row begins with %q", name)
+	return nil
+}
+
+// Figures are rounded up: they are what a quota has to cover.
+func TestPeaksAreThePlans(t *testing.T) {
+	rows := table(t, contents(t, "quotas-and-costs.md"), "peak", "10,000", "300,000", "3,000,000 in a minute", "3,000,000 in ten")
+	for i, e := range sales {
+		p := plan.New(e)
+		want := []struct {
+			name   string
+			figure int
+		}{
+			{"visitors, V", e.Visitors}, {"seconds in which they come, T", int(e.Over.Seconds())}, {"rate a minute, R", e.Rate},
+			{"shards, S", p.Shards}, {"joins a second, J", p.Joins}, {"admissions asked for a second, A", p.Admissions},
+			{"requests to the API a second", p.API}, {"environments of Lambda, E", p.Environments},
+			{"writes to the table a second", p.Writes}, {"reads of the table a second", p.Reads},
+			{"requests to CloudFront a second", p.CloudFront}, {"signatures a second", p.Signatures},
+		}
+		if len(rows) != len(want) {
+			t.Fatalf("the table has %d rows, and the test knows %d", len(rows), len(want))
+		}
+		for _, w := range want {
+			if got := named(t, rows, w.name)[1+i]; got != plan.Grouped(int64(w.figure)) {
+				t.Errorf("%+v: %s: the table says %s, the plan %s", e, w.name, got, plan.Grouped(int64(w.figure)))
 			}
 		}
+	}
+}
+
+// What is set has no column for the sale that the design cannot do.
+func TestSettingsAreThePlans(t *testing.T) {
+	rows := table(t, contents(t, "quotas-and-costs.md"), "what", "default", "10,000", "300,000", "3,000,000 in ten minutes")
+	for column, e := range map[int]plan.Expected{2: sales[0], 3: sales[1], 4: sales[3]} {
+		p := plan.New(e)
+		for _, w := range []struct {
+			name          string
+			figure, usual int
+			mayDoWithout  bool
+		}{
+			{"shards", p.Shards, 0, false},
+			{"warm throughput, option `warm-writes`", p.WarmWrites, 4_000, false},
+			{"warm throughput, option `warm-reads`", p.WarmReads, 12_000, false},
+			{"provisioned concurrency of `join`", p.Join, 0, true},
+			{"provisioned concurrency of `admit`", p.Admit, 0, true},
+		} {
+			got := named(t, rows, w.name)[column]
+			figure := plan.Grouped(int64(w.figure))
+			if got != figure && !(got == "default" && w.figure == w.usual) && !(got == "none" && w.mayDoWithout && w.figure < 20) {
+				t.Errorf("%+v: %s: the table says %s, the plan %s", e, w.name, got, figure)
+			}
+		}
+	}
+}
+
+func TestQuotasAreThePlans(t *testing.T) {
+	document := contents(t, "quotas-and-costs.md")
+	rows := table(t, document, "quota", "code", "default", "10,000", "300,000", "3,000,000 in ten minutes", "can be raised")
+	for _, l := range plan.Limits() {
+		row := named(t, rows, l.Name)
+		if code := strings.ReplaceAll(row[1], "`", ""); code != l.Code {
+			t.Errorf("%s: the code is %q, the document says %q", l.Name, l.Code, code)
+		}
+		if !strings.HasPrefix(row[2], plan.Grouped(int64(l.Default))) {
+			t.Errorf("%s: the default is %d, the document says %q", l.Name, l.Default, row[2])
+		}
+		if !strings.Contains(document, l.Source.URL) {
+			t.Errorf("%s: the document does not name the source %s", l.Name, l.Source.URL)
+		}
+	}
+	for column, e := range map[int]plan.Expected{3: sales[0], 4: sales[1], 5: sales[3]} {
+		for _, q := range plan.New(e).Quotas {
+			// The document names a figure that is no more than the default where regions differ.
+			cell := named(t, rows, q.Name)[column]
+			figure, _, _ := strings.Cut(strings.ReplaceAll(cell, ",", "")+" ", " ")
+			ask, _ := strconv.Atoi(figure)
+			if raised := ask > q.Default; raised != q.Raise {
+				t.Errorf("%+v: %s: raised %v for %d, the document says %q", e, q.Name, q.Raise, q.Needed, cell)
+			}
+		}
+	}
+}
+
+// Each price of the document is the plan's, and each of the plan's stands there with its source.
+func TestPricesAreThePlans(t *testing.T) {
+	document := contents(t, "quotas-and-costs.md")
+	var rows [][]string
+	for _, from := range []string{"### Idle, a month\n", "### One sale for 1,000,000 visitors\n"} {
+		_, section, _ := strings.Cut(document, from)
+		priced := table(t, section, "what", "amount", "price", "USD")
+		rows = append(rows, priced[:len(priced)-1]...)
+	}
+	rows = append(rows, table(t, document, "optional", "amount", "price", "USD")...)
+	known := map[string]bool{}
+	for _, p := range plan.Prices() {
+		if !strings.Contains(document, "<"+p.Source.URL+">") {
+			t.Errorf("%s: the document does not name the source %s", p.What, p.Source.URL)
+		}
+		if p.Source.How == plan.Unconfirmed {
+			continue
+		}
+		usd, unit, _ := strings.Cut(named(t, rows, p.What)[2], " per ")
+		if number(t, usd) != p.USD || number(t, unit) != p.Per {
+			t.Errorf("%s: %v per %v, the document says %s per %s", p.What, p.USD, p.Per, usd, unit)
+		}
+		known[priceText(p.USD, p.Per)] = true
+	}
+	for _, row := range rows {
+		usd, unit, _ := strings.Cut(row[2], " per ")
+		if !known[priceText(number(t, usd), number(t, unit))] {
+			t.Errorf("%s: the plan has no price %s", row[0], row[2])
+		}
+	}
+}
+
+func priceText(usd, per float64) string { return fmt.Sprint(usd, " per ", per) }
+
+// The plan's own estimate of the document's sale is near the document's, line by line.
+func TestDocumentsSaleIsThePlans(t *testing.T) {
+	_, section, _ := strings.Cut(contents(t, "quotas-and-costs.md"), "### One sale for 1,000,000 visitors\n")
+	rows := table(t, section, "what", "amount", "price", "USD")
+	p := plan.New(plan.Expected{Visitors: 1_000_000, Over: 10 * time.Minute, Rate: 10_000})
+	costs := p.Costs()
+	for _, c := range costs {
+		said := number(t, named(t, rows, c.What)[3])
+		if diff := math.Abs(c.USD - said); diff > 0.05*said+0.02 {
+			t.Errorf("%s: the plan says %.2f, the document %.2f", c.What, c.USD, said)
+		}
+	}
+	if sum, said := plan.Total(costs), number(t, rows[len(rows)-1][3]); math.Abs(sum/said-1) > 0.04 {
+		t.Errorf("the plan's sum is %.2f, the document's %.2f", sum, said)
 	}
 }
 
@@ -127,21 +245,21 @@ func TestPollsAreThePages(t *testing.T) {
 		t.Fatal("room.js has no pollDelay that this test can read")
 	}
 	shortest, least, jitter := number(t, found[1]), number(t, found[2]), number(t, found[3])
-	if mean := shortest * (least + jitter/2); math.Abs(mean-fastestPoll) > 1e-9 {
-		t.Errorf("a page asks every %v s at its fastest, the tables suppose %v", mean, fastestPoll)
+	if mean := shortest * (least + jitter/2); math.Abs(mean-plan.FastestPoll) > 1e-9 {
+		t.Errorf("a page asks every %v s at its fastest, the tables suppose %v", mean, plan.FastestPoll)
 	}
 	// The document itself and the words of one language come on top of what the document leads to.
 	files := loaded(t)
-	if n := len(files) + 2; n != pageFiles {
-		t.Errorf("a first visit loads %d files, the tables suppose %d: %v", n, pageFiles, slices.Sorted(maps.Keys(files)))
+	if n := len(files) + 2; n != plan.PageFiles {
+		t.Errorf("a first visit loads %d files, the tables suppose %d: %v", n, plan.PageFiles, slices.Sorted(maps.Keys(files)))
 	}
-	if !strings.Contains(contents(t, "quotas-and-costs.md"), fmt.Sprintf("V / %v + %d V / T", fastestPoll, pageFiles)) {
+	if !strings.Contains(contents(t, "quotas-and-costs.md"), fmt.Sprintf("V / %v + %d V / T", plan.FastestPoll, plan.PageFiles)) {
 		t.Error("the formula for CloudFront has other figures than the test")
 	}
 }
 
 var (
-	named    = regexp.MustCompile(`(?:href|src)="(/assets/[^"]+)"`)
+	linked   = regexp.MustCompile(`(?:href|src)="(/assets/[^"]+)"`)
 	imported = regexp.MustCompile("(?:from |import\\()[\"`]\\./([a-z-]+\\.js)")
 )
 
@@ -162,7 +280,7 @@ func loaded(t *testing.T) map[string]bool {
 			load("/assets/" + module[1])
 		}
 	}
-	for _, file := range named.FindAllStringSubmatch(contents(t, "../static/index.html"), -1) {
+	for _, file := range linked.FindAllStringSubmatch(contents(t, "../static/index.html"), -1) {
 		load(file[1])
 	}
 	return files

@@ -40,21 +40,6 @@ type Log struct {
 	Requests Requests
 }
 
-// Requests counts the calls of a sale by what they cost. Zero where nobody counted.
-type Requests struct {
-	Pages  int64 // files of the page, on first visits
-	Polls  int64 // of the status
-	Seals  int64 // documents read
-	Joins  int64 // calls of the API to join
-	Admits int64 // calls of the API to admit
-	Origin int64 // reads of the bucket, by the cache
-
-	TableWrites float64 // units
-	TableReads  float64 // units
-	Signatures  int64
-	Publishes   int64 // writes to the bucket
-}
-
 // Sighting is when a status was first seen, and what it said.
 type Sighting struct {
 	At time.Duration

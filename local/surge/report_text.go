@@ -203,7 +203,7 @@ func (r *Report) writeForecast(t *text) {
 	t.line("In an account of AWS")
 	t.row("cost", "%.2f USD, of which", r.Forecast.Total)
 	costs := slices.Clone(r.Forecast.Costs)
-	slices.SortStableFunc(costs, func(a, b Cost) int { return cmp.Compare(b.USD, a.USD) })
+	slices.SortStableFunc(costs, func(a, b plan.Cost) int { return cmp.Compare(b.USD, a.USD) })
 	for _, c := range costs[:min(len(costs), 4)] {
 		t.line("    %s\t%.2f", c.What, c.USD)
 	}
@@ -222,21 +222,10 @@ func (r *Report) writeForecast(t *text) {
 	if raised == 0 {
 		t.row("raise", "no quota, where the account has the defaults of the documentation")
 	}
-	t.line("Prices are those of %s.", PriceSource)
+	t.line("Prices are those of %s.", plan.PriceSource)
 }
 
-// grouped writes a whole number with commas: 300,000.
-func grouped(n int64) string {
-	digits := strconv.FormatInt(n, 10)
-	sign := ""
-	if n < 0 {
-		sign, digits = "-", digits[1:]
-	}
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return sign + digits
-}
+func grouped(n int64) string { return plan.Grouped(n) }
 
 // figure writes a number with as many decimals as tell something.
 func figure(x float64) string {

@@ -5,6 +5,7 @@ package plan
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"time"
 )
 
@@ -37,35 +38,32 @@ type Plan struct {
 	Admit int `json:"admit_environments"`
 
 	Quotas []Quota `json:"quotas"`
+
+	expected Expected
 }
 
 // Quota is one of the account's and region's, and what the sale needs of it.
 type Quota struct {
-	Name    string `json:"name"`
-	Code    string `json:"code"`    // service and code for Service Quotas, or how else to ask
-	Default int    `json:"default"` // of the documentation at Source; some accounts and regions have less
-	Needed  int    `json:"needed"`
-	Raise   bool   `json:"raise"`
-	Source  string `json:"source"`
-
-	alone bool // it is one table's, which no other system uses
+	Limit
+	Needed int  `json:"needed"`
+	Raise  bool `json:"raise"`
 }
 
 const (
-	perPartition = 1_000 // writes a second that one physical partition of a table takes
-	newWrites    = 4_000 // that a new table takes
-	newReads     = 12_000
+	// QuotaLead and SetLead are how long before the on-sale quotas are asked for, which can take days, and
+	// what is set for a sale is set: raising throughput can take over ten minutes.
+	QuotaLead = 7 * 24 * time.Hour
+	SetLead   = time.Hour
+
 	// warmPerWrite is how many writes are warmed for each that is made, which is a little more than four
 	// for a join: half of each partition is left to chance, which puts several shards into one.
 	warmPerWrite = 2
 	// MostCrowded is the chance of a full partition that a plan accepts.
 	MostCrowded = 0.05
 
-	claimsPerAdmission = 2.1    // one, and up to 1.1 visits to a full window
-	fastestPoll        = 2.4375 // seconds between two polls, at the fastest
-	PageFiles          = 8      // that a first visit loads
-	perEnvironment     = 10     // requests a second that Lambda gives each unit of concurrency
-	Standing           = 4      // environments of tick and settings
+	claimsPerAdmission = 2.1 // one, and up to 1.1 visits to a full window
+	PageFiles          = 8   // that a first visit loads
+	Standing           = 4   // environments of tick and settings
 )
 
 // shardChoices are the numbers of shards that are planned with: the default, and for a hot show.
@@ -84,23 +82,31 @@ func New(e Expected) Plan {
 
 	p := Plan{
 		Joins: up(joins), Admissions: up(admissions), API: up(joins + admissions), Environments: up(environments),
-		CloudFront: up(float64(e.Visitors)/fastestPoll + PageFiles*max(joins, mean)), Signatures: up(perSecond),
-		WarmReads: newReads,
+		CloudFront: up(float64(e.Visitors)/FastestPoll + PageFiles*max(joins, mean)), Signatures: up(perSecond),
+		WarmReads: newReads, expected: e,
 	}
+	// Nothing is set for joins that the room refuses: warm throughput is paid for good.
+	taken := min(joins, MostJoins)
 	for _, shards := range shardChoices {
 		p.Shards = shards
-		p.Writes = up(2*joins + 5.2*perSecond + float64(shards) + 6)
-		p.WarmWrites = max(newWrites, perPartition*up(warmPerWrite*float64(p.Writes)/perPartition))
+		p.Writes = writes(joins, perSecond, shards)
+		p.WarmWrites = max(newWrites, perPartition*up(warmPerWrite*float64(writes(taken, perSecond, shards))/perPartition))
 		p.Crowded = fullPartition(shards, p.WarmWrites/perPartition, joins)
 		if p.Crowded <= MostCrowded {
 			break
 		}
 	}
 	p.Reads = up(environments + 2*admissions + float64(p.Shards)/2 + Standing)
-	p.WarmReads = max(newReads, perPartition*up(2*float64(p.Reads)/perPartition))
-	p.Join, p.Admit = up(joins/perEnvironment), up(admissions/perEnvironment)
+	p.WarmReads = max(newReads, perPartition*up(2*(float64(p.Reads)-(joins-taken)/perEnvironment)/perPartition))
+	p.Join, p.Admit = up(taken/perEnvironment), up(admissions/perEnvironment)
 	p.Quotas = p.quotas()
 	return p
+}
+
+// writes are those to the table in a second: a join counts and keeps, an admission marks, counts and admits,
+// some find the window full; tick seals the shards and keeps its state.
+func writes(joins, admitted float64, shards int) int {
+	return up(2*joins + 5.2*admitted + float64(shards) + 6)
 }
 
 // up rounds up. What is whole but for the rounding of floating point stays as it is.
@@ -134,12 +140,28 @@ func moreThan(k, n int, p float64) float64 {
 	return sum
 }
 
+// longLine is how long a line may be before a plan warns: an event closes after that time by default.
+const longLine = 24 * time.Hour
+
 // Warnings are what stands in the way of such a sale, in sentences for people.
 func (p Plan) Warnings() []string {
 	var warnings []string
+	if p.Joins > MostJoins {
+		warnings = append(warnings, fmt.Sprintf("%s people a second want to join, and a room takes %s at most: the others try again until "+
+			"they have a place. What is set is for %[2]s. Let people come earlier, or over a longer time",
+			Grouped(int64(p.Joins)), Grouped(MostJoins)))
+	}
+	if p.Crowded > MostCrowded {
+		warnings = append(warnings, fmt.Sprintf("a partition of the table is too full by a chance of up to %.0f %%, and some joins are "+
+			"repeated. Let people come earlier, or over a longer time", 100*p.Crowded))
+	}
+	if last := p.drain(); last > longLine {
+		warnings = append(warnings, fmt.Sprintf("the line takes %s hours, and an event closes 24 hours after its on-sale unless its "+
+			"parameter closes says otherwise: raise the rate, or set closes", Grouped(int64(math.Ceil(last.Hours())))))
+	}
 	for _, q := range p.Quotas {
 		if q.Raise {
-			warnings = append(warnings, fmt.Sprintf("%s: %d are needed, the default is %d", q.Name, q.Needed, q.Default))
+			warnings = append(warnings, fmt.Sprintf("%s: %s are needed, the default is %s", q.Name, Grouped(int64(q.Needed)), Grouped(int64(q.Default))))
 		}
 	}
 	return warnings
@@ -150,28 +172,31 @@ func (p Plan) Warnings() []string {
 const nearly = 0.75
 
 // quotas compares the plan with the defaults, by docs/quotas-and-costs.md. That of Lambda has to hold
-// twice the environments: cold starts come on top, and all functions of the account share it.
+// twice the environments: cold starts come on top, and all functions of the account share it. That of a
+// table is its own, so all of it may be used.
 func (p Plan) quotas() []Quota {
-	quotas := []Quota{
-		{Name: "Lambda, concurrent executions", Code: "lambda L-B99A9384", Default: 1_000, Needed: 2 * p.Environments,
-			Source: "https://docs.aws.amazon.com/lambda/latest/dg/scaling-behavior.html"},
-		{Name: "API Gateway, requests a second", Code: "apigateway L-8A5B8E43", Default: 10_000, Needed: p.API,
-			Source: "https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html"},
-		{Name: "DynamoDB, writes of one table a second", Code: "dynamodb L-AB614373", Default: 40_000, Needed: max(p.Writes, p.WarmWrites), alone: true,
-			Source: "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html"},
-		{Name: "DynamoDB, reads of one table a second", Code: "dynamodb L-CF0CBE56", Default: 40_000, Needed: max(p.Reads, p.WarmReads), alone: true,
-			Source: "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html"},
-		{Name: "KMS, RSA signatures a second", Code: "kms L-2AC98190", Default: 1_000, Needed: p.Signatures,
-			Source: "https://docs.aws.amazon.com/kms/latest/developerguide/requests-per-second.html"},
-		{Name: "CloudFront, requests a second per distribution", Code: "support case", Default: 250_000, Needed: p.CloudFront,
-			Source: "https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/cloudfront-limits.html"},
+	need := func(l Limit, needed int, part float64) Quota {
+		return Quota{Limit: l, Needed: needed, Raise: float64(needed) > part*float64(l.Default)}
 	}
-	for i := range quotas {
-		part := nearly
-		if quotas[i].alone {
-			part = 1
-		}
-		quotas[i].Raise = float64(quotas[i].Needed) > part*float64(quotas[i].Default)
+	return []Quota{
+		need(limitConcurrency, max(2*p.Environments, p.Join+p.Admit+unreserved), nearly),
+		need(limitAPI, p.API, nearly),
+		need(limitWrites, max(p.Writes, p.WarmWrites), 1),
+		need(limitReads, max(p.Reads, p.WarmReads), 1),
+		need(limitSignatures, p.Signatures, nearly),
+		need(limitCloudFront, p.CloudFront, nearly),
 	}
-	return quotas
+}
+
+// Grouped writes a whole number with commas: 300,000.
+func Grouped(n int64) string {
+	digits := strconv.FormatInt(n, 10)
+	sign := ""
+	if n < 0 {
+		sign, digits = "-", digits[1:]
+	}
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return sign + digits
 }

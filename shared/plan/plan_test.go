@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"math"
+	"strings"
 	"testing"
 	"time"
 )
@@ -19,7 +21,7 @@ func TestPlanOfThroughput(t *testing.T) {
 		{peak: 1_000, shards: 16, warm: 5_000, describesPeak: 1_000},
 		{peak: 5_001, shards: 64, warm: 22_000, describesPeak: 5_001},
 		{peak: 8_000, shards: 128, warm: 34_000, describesPeak: 8_000},
-		{peak: 50_000, shards: 128, warm: 202_000, describesPeak: 50_000, mayBeFull: true, writeQuota: true},
+		{peak: 50_000, shards: 128, warm: 122_000, describesPeak: 50_000, mayBeFull: true, writeQuota: true},
 	}
 	for _, test := range tests {
 		p := New(Expected{Visitors: 300_000, Over: time.Minute, Rate: 5_000, Peak: test.peak})
@@ -56,5 +58,103 @@ func TestFullPartition(t *testing.T) {
 	// A fair coin, ten times: more than nine heads in one of 1,024.
 	if got := moreThan(9, 10, 0.5); got < 0.000976 || got > 0.000977 {
 		t.Errorf("ten heads of ten by a chance of %v", got)
+	}
+}
+
+// What people wait for follows from the rate alone: no-shows make the line faster, until half of it stays away.
+func TestWaits(t *testing.T) {
+	tests := []struct {
+		visitors, rate int
+		over           time.Duration
+		noShows        float64
+		want           Waits
+	}{
+		{300_000, 13_000, time.Minute, 0, Waits{0, 693 * time.Second, 1247 * time.Second, 1385 * time.Second, 1325 * time.Second}},
+		{300_000, 13_000, time.Minute, 0.3, Waits{0.3, 485 * time.Second, 873 * time.Second, 970 * time.Second, 910 * time.Second}},
+		{300_000, 13_000, time.Minute, 0.9, Waits{0.9, 347 * time.Second, 624 * time.Second, 693 * time.Second, 633 * time.Second}},
+		{600, 600, time.Hour, 0, Waits{0, 30 * time.Second, 54 * time.Second, time.Minute, 0}},
+		{1, 60_000, time.Second, 0, Waits{}},
+	}
+	for _, test := range tests {
+		p := New(Expected{Visitors: test.visitors, Over: test.over, Rate: test.rate})
+		got := p.Waits(test.noShows)
+		for _, w := range []struct{ got, want time.Duration }{
+			{got.Median, test.want.Median}, {got.Ninety, test.want.Ninety}, {got.Last, test.want.Last}, {got.Latecomer, test.want.Latecomer},
+		} {
+			if (w.got - w.want).Abs() > time.Second {
+				t.Errorf("%d at %d a minute, %v no-shows: %+v", test.visitors, test.rate, test.noShows, got)
+			}
+		}
+	}
+	// The largest crowd at the lowest rate still has waits that a Duration holds.
+	if w := New(Expected{Visitors: math.MaxInt, Over: time.Second, Rate: 1}).Waits(0); w.Last < w.Ninety || w.Ninety < w.Median || w.Median <= 0 {
+		t.Errorf("%+v", w)
+	}
+}
+
+// More of anything never means less of what is needed or of what it costs.
+func TestPlansGrow(t *testing.T) {
+	var before Plan
+	for _, visitors := range []int{1, 100, 10_000, 300_000, 1_000_000, 20_000_000} {
+		p := New(Expected{Visitors: visitors, Over: time.Minute, Rate: 13_000})
+		if p.Shards < before.Shards || p.WarmWrites < before.WarmWrites || p.WarmReads < before.WarmReads || p.Join < before.Join {
+			t.Errorf("%d visitors need less than fewer do: %+v", visitors, p)
+		}
+		if visitors > 1 && (Total(p.Costs()) <= Total(before.Costs()) || p.Waits(0).Last < before.Waits(0).Last) {
+			t.Errorf("%d visitors cost %.2f, fewer %.2f", visitors, Total(p.Costs()), Total(before.Costs()))
+		}
+		before = p
+	}
+}
+
+// A million in a second is planned for: with warnings, and without setting what nobody can use.
+func TestMillionInASecond(t *testing.T) {
+	p := New(Expected{Visitors: 1_000_000, Over: time.Second, Rate: 60_000})
+	if p.Joins != 1_000_000 || p.Join != MostJoins/perEnvironment {
+		t.Errorf("%d joins a second, %d environments set", p.Joins, p.Join)
+	}
+	most := New(Expected{Visitors: MostJoins, Over: time.Second, Rate: 60_000})
+	if p.WarmWrites > most.WarmWrites+perPartition*2 || p.WarmReads > most.WarmReads+perPartition*2 {
+		t.Errorf("%d warm writes and %d reads, and %d and %d for all that can join", p.WarmWrites, p.WarmReads, most.WarmWrites, most.WarmReads)
+	}
+	text := strings.Join(p.Warnings(), "\n")
+	for _, want := range []string{"1,000,000 people a second want to join, and a room takes 30,000", "partition", "Lambda", "API Gateway", "CloudFront", "DynamoDB, writes"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no word of %q in\n%s", want, text)
+		}
+	}
+	if quiet := New(Expected{Visitors: 10_000, Over: time.Minute, Rate: 500}).Warnings(); len(quiet) != 0 {
+		t.Errorf("a small sale is warned of %q", quiet)
+	}
+	if slow := New(Expected{Visitors: 10_000, Over: time.Minute, Rate: 1}).Warnings(); len(slow) != 1 || !strings.Contains(slow[0], "167 hours") {
+		t.Errorf("a line of a week: %q", slow)
+	}
+}
+
+// Every figure says where it is from.
+func TestSources(t *testing.T) {
+	sources := map[string]Source{}
+	for _, l := range Limits() {
+		sources[l.Name] = l.Source
+		if l.Default <= 0 || l.Code == "" {
+			t.Errorf("%+v", l)
+		}
+	}
+	for _, p := range Prices() {
+		sources[p.What] = p.Source
+		if p.Per <= 0 || (p.USD > 0) == (p.Source.How == Unconfirmed) {
+			t.Errorf("%+v", p)
+		}
+	}
+	if len(sources) != len(Limits())+len(Prices()) {
+		t.Error("two figures have one name")
+	}
+	for name, s := range sources {
+		if !strings.HasPrefix(s.URL, "https://") || s.How != Seen && s.How != Quoted && s.How != Unconfirmed {
+			t.Errorf("%s: %+v", name, s)
+		}
+		if _, err := time.Parse("2006-01", s.Read); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
