@@ -1,0 +1,412 @@
+package prepare
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"waitingroom/shared/hotshow"
+	"waitingroom/shared/schedule"
+)
+
+var errStep = errors.New("the service says no")
+
+func TestALife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.add("a", inJira)
+		w.sale = hotshow.Sale{Known: true, Waiting: true}
+		w.runs(89)
+		if got := w.stored("a"); got.State != hotshow.Ready || got.Lease != (hotshow.Lease{}) {
+			t.Fatalf("before its on-sale the show is %+v", got)
+		}
+		writes := w.writes
+		if w.run(); w.writes != writes {
+			t.Error("a show that waits for its on-sale is written")
+		}
+		w.runs(62)
+		if got := w.stored("a"); got.State != hotshow.Live {
+			t.Fatalf("while people wait the show is %s", got.State)
+		}
+		w.sale.Waiting = false
+		w.runs(2)
+		want := []hotshow.State{hotshow.Requested, hotshow.Approved, hotshow.Preparing, hotshow.Ready, hotshow.Live, hotshow.Finishing, hotshow.Done}
+		if got := w.states("a"); !slices.Equal(got, want) {
+			t.Errorf("the show was %v", got)
+		}
+		for name, step := range w.steps {
+			if step.ups != 1 || step.downs != 1 {
+				t.Errorf("%s was called %d times, and %d to take it down", name, step.ups, step.downs)
+			}
+		}
+		// What was asked for and approved is told by others, and steps are not worth a comment.
+		if len(w.comments) != 5 || !strings.HasPrefix(w.comments[0], "SHOW-a 3 ") || w.untold("a") {
+			t.Errorf("the issue was told %q", w.comments)
+		}
+		if !w.logged("step is up", "event=event-a", "show=a", "step=parameters") || !w.logged("show is live", "show=a") {
+			t.Errorf("the log is\n%s", w.log.String())
+		}
+		writes = w.writes
+		if w.runs(3); w.writes != writes {
+			t.Error("a show that is done is written")
+		}
+	})
+}
+
+// What one show does is nothing to the others.
+func TestTroubleOfOneShow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		for i := range 3 * sideBySide {
+			w.add(fmt.Sprint(i))
+		}
+		w.unread["3"] = true
+		w.refuse = func(s hotshow.Show) error {
+			switch {
+			case s.ID == "4":
+				return errTable
+			case s.ID == "5" && s.Steps[hotshow.Throughput].Progress == hotshow.Up:
+				panic("a rule is broken")
+			}
+			return nil
+		}
+		w.steps[hotshow.Parameters].up = func(_ context.Context, t *Task) (hotshow.Progress, error) {
+			switch t.Show.ID {
+			case "6":
+				panic("a nil map")
+			case "7":
+				return hotshow.Down, nil
+			case "8":
+				return "", errStep
+			}
+			return hotshow.Up, nil
+		}
+		err := w.run()
+		for _, id := range []string{"3", "4", "5"} {
+			if err == nil || !strings.Contains(err.Error(), "show "+id) {
+				t.Errorf("the error does not name show %s: %v", id, err)
+			}
+		}
+		for i := range 3 * sideBySide {
+			want := hotshow.Ready
+			switch {
+			case i == 3 || i == 4:
+				want = hotshow.Approved
+			case 5 <= i && i <= 8:
+				want = hotshow.Preparing
+			}
+			if got := w.stored(fmt.Sprint(i)); got.State != want {
+				t.Errorf("show %d is %s", i, got.State)
+			}
+		}
+		for _, id := range []string{"6", "7", "8"} {
+			if got := w.stored(id).Steps[hotshow.Parameters]; got.Failures != 1 || got.Trouble == "" || got.Next.IsZero() {
+				t.Errorf("the step of show %s that fails is %+v", id, got)
+			}
+			if got := w.stored(id).Steps[hotshow.Product].Progress; got != hotshow.Up {
+				t.Errorf("another step of show %s is %s", id, got)
+			}
+		}
+	})
+}
+
+// A person who cancels while a step is being brought up has it taken down, and not before the call that
+// brings it up is certainly over.
+func TestCancelledDuringACall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.add("a")
+		began := time.Now()
+		concurrency := w.steps[hotshow.Concurrency]
+		concurrency.up = func(context.Context, *Task) (hotshow.Progress, error) {
+			w.person("a", cancelled)
+			return hotshow.Up, nil
+		}
+		concurrency.down = func(context.Context, *Task) (hotshow.Progress, error) {
+			if since := time.Since(began); since < leaseFor {
+				t.Errorf("taken down after %v", since)
+			}
+			return hotshow.Down, nil
+		}
+		w.runs(4)
+		if got := w.stored("a"); got.State != hotshow.Cancelled || concurrency.downs != 1 || w.steps[hotshow.Product].ups != 0 {
+			t.Errorf("the show is %+v, taken down %d times, and %d steps were begun afterwards", got, concurrency.downs, w.steps[hotshow.Product].ups)
+		}
+	})
+}
+
+func TestAnotherRunsLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		until := time.Now().Add(leaseFor)
+		w.add("a", func(s *hotshow.Show) { s.Lease = hotshow.Lease{Run: "another", Until: until} })
+		w.runs(2)
+		if w.writes != 0 {
+			t.Error("a show is written that is another run's")
+		}
+		if w.runs(1); w.stored("a").State != hotshow.Ready {
+			t.Error("a lease that is over still counts")
+		}
+	})
+}
+
+// Two runs read one show before either takes it.
+func TestTwoRunsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.add("a")
+		second := false
+		w.refuse = func(hotshow.Show) error {
+			if !second {
+				second = true
+				if err := w.preparer().Run(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+			return nil
+		}
+		if err := w.run(); err != nil || w.steps[hotshow.Parameters].ups != 1 || w.stored("a").State != hotshow.Ready {
+			t.Errorf("%v; brought up %d times; %s", err, w.steps[hotshow.Parameters].ups, w.stored("a").State)
+		}
+	})
+}
+
+// What a step holds is stored when Hold returns, and if it cannot be, nothing else is done.
+func TestHold(t *testing.T) {
+	for _, test := range []struct {
+		err   error // of storing
+		fails bool  // whether the run does
+	}{{nil, false}, {errTable, true}, {schedule.ErrStale, false}} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.add("a")
+			w.steps[hotshow.Parameters].up = func(ctx context.Context, task *Task) (hotshow.Progress, error) {
+				w.refuse = func(hotshow.Show) error { return test.err }
+				err := task.Hold(ctx, "token", "x")
+				if held := w.stored("a").Steps[hotshow.Parameters].Held["token"]; (err == nil) != (held == "x") || held != task.Held["token"] || !errors.Is(err, test.err) {
+					t.Errorf("held %q, stored %q: %v", task.Held["token"], held, err)
+				}
+				w.refuse = nil
+				return hotshow.Up, nil // a step that does not care about the error
+			}
+			if err := w.run(); (err != nil) != test.fails {
+				t.Errorf("the run ends with %v", err)
+			}
+			if went := w.steps[hotshow.Throughput].ups == 1; went != (test.err == nil) {
+				t.Errorf("went on: %v", went)
+			}
+		})
+	}
+}
+
+// Whatever hangs, a run ends in time, and the next one goes on.
+func TestServicesThatHang(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.add("a")
+		hang := func(ctx context.Context, _ *Task) (hotshow.Progress, error) {
+			<-ctx.Done()
+			return "", ctx.Err()
+		}
+		for _, step := range []hotshow.Step{hotshow.Parameters, hotshow.Throughput, hotshow.Concurrency} {
+			w.steps[step].up = hang
+		}
+		w.run()
+		got := w.stored("a")
+		for step, failures := range map[hotshow.Step]int{hotshow.Parameters: 1, hotshow.Throughput: 1, hotshow.Concurrency: 0, hotshow.Cache: 0} {
+			if got.Steps[step].Failures != failures {
+				t.Errorf("%s: %+v", step, got.Steps[step])
+			}
+		}
+		if got.Lease != (hotshow.Lease{}) || w.steps[hotshow.Cache].ups != 0 {
+			t.Errorf("after its time the run has %+v, and began %d calls", got.Lease, w.steps[hotshow.Cache].ups)
+		}
+		if w.run(); w.steps[hotshow.Cache].ups != 1 || w.steps[hotshow.Parameters].ups != 1 {
+			t.Error("the next run does not go on with what is left")
+		}
+	})
+}
+
+// A step that fails is tried ever more rarely, and tells people so when it begins to and when it matters.
+func TestAStepThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.add("a")
+		w.steps[hotshow.Product].up = func(context.Context, *Task) (hotshow.Progress, error) {
+			return "", errors.New(strings.Repeat("ä", 1000))
+		}
+		w.runs(59)
+		if unready, _ := w.troubled(); unready != 0 || w.logged("level=ERROR") {
+			t.Error("somebody is woken up while there is time")
+		}
+		w.runs(2)
+		if unready, leftUp := w.troubled(); unready != 1 || leftUp != 0 || !w.logged("show is late") {
+			t.Errorf("%v shows are unready, %v are left up", unready, leftUp)
+		}
+		w.runs(30)
+		got := w.stored("a")
+		if got.State != hotshow.Live || len(got.Steps[hotshow.Product].Trouble) > longestTrouble+len("…") {
+			t.Errorf("at its on-sale the show is %+v", got)
+		}
+		var told []string
+		for _, c := range w.history["a"] {
+			if c.Step == hotshow.Product || c.From == c.To && c.Step == "" {
+				told = append(told, c.Sentence())
+			}
+		}
+		if ups := w.steps[hotshow.Product].ups; len(told) != 2 || ups < 10 || ups > 16 || !w.logged("level=ERROR", "step failed", "step=product") {
+			t.Errorf("tried %d times, told %q", ups, told)
+		}
+	})
+}
+
+func TestLeftUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.add("a")
+		w.runs(1)
+		w.steps[hotshow.Product].down = func(context.Context, *Task) (hotshow.Progress, error) { return "", errStep }
+		w.person("a", cancelled)
+		w.runs(30)
+		if _, leftUp := w.troubled(); leftUp != 0 {
+			t.Error("somebody is woken up at once")
+		}
+		w.runs(2)
+		if _, leftUp := w.troubled(); leftUp != 1 {
+			t.Error("nobody hears of what is left up")
+		}
+		w.steps[hotshow.Product].down = nil
+		w.runs(9)
+		if _, leftUp := w.troubled(); leftUp != 0 || w.stored("a").State != hotshow.Cancelled {
+			t.Errorf("the show is %s", w.stored("a").State)
+		}
+	})
+}
+
+// Jira that does not answer holds nothing up, and is asked ever more rarely.
+func TestCommentsThatFail(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.add("a", inJira)
+		w.jira = errStep
+		w.runs(1)
+		if got := w.stored("a"); got.State != hotshow.Ready || !got.Untold() {
+			t.Fatalf("the show is %+v", got)
+		}
+		writes := w.writes
+		if w.runs(60); w.writes-writes > 2*10 {
+			t.Errorf("%d writes in an hour about a comment that fails", w.writes-writes)
+		}
+		w.jira = nil
+		if w.runs(60); len(w.comments) != 3 || w.untold("a") { // preparing, ready, live
+			t.Errorf("the issue was told %q", w.comments)
+		}
+	})
+}
+
+func TestIssueThatIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.add("a", inJira)
+		w.person("a", cancelled)
+		w.jira = errStep
+		for range 40 {
+			w.runs(1)
+			time.Sleep(time.Hour)
+		}
+		if w.untold("a") {
+			t.Error("an issue that was deleted is told for ever")
+		}
+	})
+}
+
+func TestJiraIsConnectedNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.add("a", inJira)
+		p := w.preparer()
+		p.Comments = nil
+		if err := p.Run(t.Context()); err != nil || w.untold("a") {
+			t.Errorf("%v; untold: %v", err, w.untold("a"))
+		}
+	})
+}
+
+func TestUnknownSaleIsKeptUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.add("a")
+		w.saleErr = errStep
+		w.runs(160)
+		writes := w.writes
+		if w.runs(5); w.stored("a").State != hotshow.Live || w.writes != writes || !w.logged("kept up") {
+			t.Errorf("the show is %s", w.stored("a").State)
+		}
+	})
+}
+
+// The order of work, since time may end before all have had their turn.
+func TestInOrder(t *testing.T) {
+	now := time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC)
+	entry := func(id string, state hotshow.State, onsale, due time.Duration) schedule.Entry {
+		return schedule.Entry{ID: id, State: state, OnSale: now.Add(onsale), Due: now.Add(due)}
+	}
+	entries := []schedule.Entry{
+		entry("finishing", hotshow.Finishing, -5*time.Hour, -time.Minute),
+		entry("live", hotshow.Live, -time.Hour, 0),
+		entry("later", hotshow.Preparing, 2*time.Hour, -time.Hour),
+		entry("not yet", hotshow.Approved, 3*time.Hour, time.Second),
+		{ID: "never", State: hotshow.Done, OnSale: now},
+		entry("soon", hotshow.Ready, 0, 0),
+		entry("also later", hotshow.Preparing, 2*time.Hour, -time.Hour),
+		entry("overdue", hotshow.Preparing, -time.Minute, -time.Hour),
+		entry("untold", hotshow.Rejected, time.Hour, -time.Hour),
+	}
+	var got []string
+	for _, e := range inOrder(entries, now) {
+		got = append(got, e.ID)
+	}
+	if want := []string{"overdue", "soon", "also later", "later", "finishing", "live", "untold"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// Shows that had no turn, and those that were cut off, are the next run's.
+func TestMoreShowsThanTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		for i := range 5 * sideBySide {
+			w.add(fmt.Sprint(i))
+		}
+		w.steps[hotshow.Parameters].up = func(ctx context.Context, _ *Task) (hotshow.Progress, error) {
+			select {
+			case <-time.After(16 * time.Second):
+				return hotshow.Up, nil
+			case <-ctx.Done():
+				return "", ctx.Err()
+			}
+		}
+		if err := w.run(); err != nil || !w.logged("shows wait for the next run", "shows=16") || w.logged("step failed") {
+			t.Errorf("%v\n%s", err, w.log.String())
+		}
+		w.run()
+		for id := range w.shows {
+			if got := w.stored(id); got.State != hotshow.Ready {
+				t.Errorf("show %s is %s", id, got.State)
+			}
+		}
+	})
+}
+
+func TestListFails(t *testing.T) {
+	w := newWorld(t)
+	w.shows["a"] = []byte("{")
+	if err := NewHandler(w.preparer())(t.Context(), nil); err == nil || w.metrics.Len() != 0 {
+		t.Errorf("%v; metrics: %s", err, w.metrics.String())
+	}
+}
