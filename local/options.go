@@ -28,6 +28,7 @@ type Options struct {
 	Shards           int    // of the sale's counters; 0: as many as a deployment has that says nothing
 	ShopCapacity     int    // orders a minute that the demo shop can complete; 0: any number
 	WithoutSDK       bool   // the store's calls reach the engine in this process directly
+	HotShows         HotShows
 	Limits           Limits
 	Chaos            Chaos
 }
@@ -43,7 +44,7 @@ func parseOptionsAt(args []string, help io.Writer, now time.Time) (Options, erro
 	flags := flag.NewFlagSet("local", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.StringVar(&o.Listen, "listen", "127.0.0.1:8080", "`address` of the page at /<event>, the API at /v1 and the shop at /shop")
-	flags.StringVar(&o.AWSListen, "aws-listen", "127.0.0.1:8081", "`address` that speaks DynamoDB and Parameter Store")
+	flags.StringVar(&o.AWSListen, "aws-listen", "127.0.0.1:8081", "`address` that speaks DynamoDB and Parameter Store, and what else hot shows need")
 	flags.StringVar(&o.Event, "event", "demo", "`name` of the event on sale")
 	flags.StringVar(&onsale, "onsale", "30s", "when the sale opens: a `time` from now, or RFC 3339 with offset")
 	flags.IntVar(&o.Rate, "rate", 60, "`visitors` per minute that the shop can bear, 1 to 60000")
@@ -52,6 +53,7 @@ func parseOptionsAt(args []string, help io.Writer, now time.Time) (Options, erro
 	flags.IntVar(&o.ShopCapacity, "shop-capacity", 0, "`orders` a minute beyond which the demo shop slows down and fails; 0: none")
 	flags.BoolVar(&o.Limits.On, "limits", false, "refuse and delay calls as the services of AWS do")
 	o.Limits.register(flags)
+	o.HotShows.register(flags)
 	err := flags.Parse(args)
 	switch {
 	case err == flag.ErrHelp:
@@ -63,6 +65,11 @@ func parseOptionsAt(args []string, help io.Writer, now time.Time) (Options, erro
 		return o, err
 	case flags.NArg() > 0:
 		return o, fmt.Errorf("unexpected argument %q: flags only", flags.Arg(0))
+	}
+	given := map[string]bool{}
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if err := o.HotShows.check(given); err != nil {
+		return o, err
 	}
 	return o, o.check(onsale, now)
 }

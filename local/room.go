@@ -31,6 +31,7 @@ import (
 	"waitingroom/local/dynamodb"
 	"waitingroom/local/faults"
 	"waitingroom/local/functions"
+	"waitingroom/local/hotshows"
 	"waitingroom/local/limits"
 	"waitingroom/local/parameterstore"
 	"waitingroom/local/shop"
@@ -57,6 +58,7 @@ type Room struct {
 	awsAddr   string // of DynamoDB and Parameter Store
 	table     string
 	calls     *http.Transport // to DynamoDB and Parameter Store
+	client    aws.HTTPClient  // the same, as the SDK takes it
 	tables    *tables         // nil if another engine is used
 	parameter *parameterstore.Store
 	gateway   *limits.Gateway // nil without limits
@@ -72,6 +74,11 @@ type Room struct {
 	running   sync.WaitGroup
 
 	invocations *faults.Invocations // of tick, if they are killed
+
+	// All that follows is nil without hot shows.
+	controls *controls
+	hot      *hotshows.HotShows
+	hotAddr  string // of their API
 }
 
 // Start starts everything and returns when visitors can come. ctx bounds the start only.
@@ -80,6 +87,10 @@ func Start(ctx context.Context, o Options, log *slog.Logger) (*Room, error) {
 	// One process is all environments at once, each of which would have a connection of its own.
 	r.calls = http.DefaultTransport.(*http.Transport).Clone()
 	r.calls.Proxy, r.calls.MaxIdleConns, r.calls.MaxIdleConnsPerHost = nil, 512, 512
+	r.client = &http.Client{Transport: r.calls}
+	if o.HotShows.On {
+		r.controls = newControls(log)
+	}
 	if err := r.start(ctx, log); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
@@ -105,9 +116,11 @@ func (r *Room) start(ctx context.Context, log *slog.Logger) error {
 		}
 	}
 	// The functions read parameters over HTTP, so those have to be served first.
-	r.serve(aws, awsHandler(r.parameter, r.tables))
-	if err := r.setParameters(); err != nil {
-		return errors.Join(err, page.Close())
+	r.serve(aws, awsHandler(r.parameter, r.tables, r.controls))
+	if !o.HotShows.On {
+		if err := r.setParameters(); err != nil {
+			return errors.Join(err, page.Close())
+		}
 	}
 	site, ticker, err := r.wire(ctx, log)
 	if err != nil {
@@ -116,6 +129,11 @@ func (r *Room) start(ctx context.Context, log *slog.Logger) error {
 	r.serve(page, site)
 	tickCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r.invoke, r.stopTick = tick.NewHandler(ticker()), stop
+	if o.HotShows.On {
+		if err := r.startHotShows(tickCtx, log); err != nil {
+			return err
+		}
+	}
 	if o.Chaos.On {
 		r.invocations = faults.NewInvocations(o.Event, tickEvery, ticker, log)
 		r.ticking.Go(func() { r.invocations.Run(tickCtx) })
@@ -186,6 +204,11 @@ func (r *Room) wire(ctx context.Context, log *slog.Logger) (site http.Handler, t
 			Secret: secret, Random: crypto.Reader,
 			Now: time.Now, Monotonic: func() time.Duration { return time.Since(started) },
 			Parallel: 16, WellKnown: wellKnown, Shards: r.options.Shards, Log: log.With("function", names.FunctionTick), Metrics: counts,
+		}
+	}
+	if r.options.HotShows.On {
+		if r.hot, err = r.newHotShows(client, log, counts); err != nil {
+			return nil, nil, err
 		}
 	}
 	documents, err := r.published()
@@ -268,7 +291,7 @@ func (r *Room) config() aws.Config {
 		Region:       region,
 		Credentials:  credentials.NewStaticCredentialsProvider("local", "local", ""),
 		BaseEndpoint: &r.awsAddr,
-		HTTPClient:   &http.Client{Transport: r.calls},
+		HTTPClient:   r.client,
 	}
 }
 
@@ -302,17 +325,22 @@ func (r *Room) serve(l net.Listener, h http.Handler) {
 	r.running.Go(func() { server.Serve(l) }) // it only ever ends by Close
 }
 
-// schedule starts tick as EventBridge Scheduler does, once a minute, each invocation beside those
-// that are still alive.
+// schedule starts tick once a minute until ctx ends.
 func (r *Room) schedule(ctx context.Context, log *slog.Logger) {
-	ticker := time.NewTicker(tickEvery)
+	r.every(ctx, tickEvery, func(ctx context.Context) {
+		if err := r.invoke(ctx, nil); err != nil && ctx.Err() == nil {
+			log.Error("tick failed", "error", err)
+		}
+	})
+}
+
+// every starts a function as EventBridge Scheduler does: at once and again and again until ctx ends,
+// each invocation beside those that are still alive.
+func (r *Room) every(ctx context.Context, period time.Duration, invoke func(context.Context)) {
+	ticker := time.NewTicker(period)
 	defer ticker.Stop()
 	for {
-		r.ticking.Go(func() {
-			if err := r.invoke(ctx, nil); err != nil && ctx.Err() == nil {
-				log.Error("tick failed", "error", err)
-			}
-		})
+		r.ticking.Go(func() { invoke(ctx) })
 		select {
 		case <-ctx.Done():
 			return

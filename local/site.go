@@ -10,9 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"waitingroom/local/dynamodb"
 	"waitingroom/local/functions"
-	"waitingroom/local/parameterstore"
 	"waitingroom/local/shop"
 	"waitingroom/shared/httpapi"
 	"waitingroom/shared/names"
@@ -141,16 +139,4 @@ func answer(w http.ResponseWriter, response httpapi.Response) {
 	setHeaders(w.Header(), response.Headers)
 	w.WriteHeader(response.StatusCode)
 	io.WriteString(w, response.Body)
-}
-
-// awsHandler speaks to the AWS SDK and command line: Parameter Store, and DynamoDB if the engine
-// in this process is used.
-func awsHandler(parameters *parameterstore.Store, engine *tables) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if engine != nil && strings.HasPrefix(r.Header.Get("X-Amz-Target"), dynamodb.Target) {
-			engine.ServeHTTP(w, r)
-			return
-		}
-		parameters.ServeHTTP(w, r)
-	})
 }

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	awsdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"waitingroom/local/controlplane"
+	"waitingroom/local/dynamodb"
+	"waitingroom/local/hotshows"
+	"waitingroom/local/parameterstore"
+	"waitingroom/shared/metrics"
+	"waitingroom/shared/names"
+)
+
+// HotShows are asked for, made ready and taken down while the room runs. The zero value has none.
+type HotShows struct {
+	On           bool
+	Listen       string        // of their API
+	PrepareEvery time.Duration // how often prepare is started
+	JiraSecret   string        // that webhooks are signed with; empty: drawn anew at every start
+}
+
+const (
+	// prepareEvery is how often EventBridge Scheduler starts prepare in production.
+	prepareEvery = time.Minute
+	// shortestJiraSecret is in characters. Whoever knows it can approve shows.
+	shortestJiraSecret = 16
+)
+
+// jiraEmail and jiraToken are the account that writes comments. Nothing outside of the process uses it.
+const jiraEmail, jiraToken = "room@waitingroom.example", "local"
+
+func (h *HotShows) register(flags *flag.FlagSet) {
+	flags.BoolVar(&h.On, "hotshows", false, "start with nothing on sale, and with hot shows: ask for one and approve it, as the welcome says")
+	flags.StringVar(&h.Listen, "hotshow-listen", "127.0.0.1:8082", "`address` of the hot shows' API, with -hotshows")
+	flags.DurationVar(&h.PrepareEvery, "prepare-every", prepareEvery, "`time` between two looks for shows to make ready or to take down, with -hotshows")
+	flags.StringVar(&h.JiraSecret, "jira-secret", "", "`text` of 16 or more characters that Jira's webhooks are signed with, with -hotshows")
+}
+
+// check names the first flag that is wrong. given are the flags that were set.
+func (h *HotShows) check(given map[string]bool) error {
+	if !h.On {
+		for _, name := range []string{"hotshow-listen", "prepare-every", "jira-secret"} {
+			if given[name] {
+				return fmt.Errorf("-%s: there are no hot shows, add -hotshows", name)
+			}
+		}
+		return nil
+	}
+	for _, name := range []string{"onsale", "rate"} {
+		if given[name] {
+			return fmt.Errorf("-%s: with -hotshows nothing is on sale before a show is asked for, leave one of the two out", name)
+		}
+	}
+	if h.PrepareEvery < time.Second || h.PrepareEvery > prepareEvery {
+		return fmt.Errorf("-prepare-every: %v is not between 1s and %v", h.PrepareEvery, prepareEvery)
+	}
+	if h.JiraSecret != "" && len(h.JiraSecret) < shortestJiraSecret {
+		return fmt.Errorf("-jira-secret: %d characters are too few, give at least %d", len(h.JiraSecret), shortestJiraSecret)
+	}
+	return checkAddress("-hotshow-listen", h.Listen)
+}
+
+// controls are what prepare calls besides the room's own stores.
+type controls struct {
+	concurrency *controlplane.Concurrency
+	catalog     *controlplane.Catalog
+	jira        *controlplane.Jira
+}
+
+func newControls(log *slog.Logger) *controls {
+	return &controls{
+		concurrency: controlplane.NewConcurrency(time.Now, log.With("service", "Lambda"), names.FunctionJoin, names.FunctionAdmit),
+		catalog:     controlplane.NewCatalog(time.Now, log.With("service", "Service Catalog")),
+		jira:        controlplane.NewJira(time.Now, log.With("service", "Jira"), jiraEmail, jiraToken),
+	}
+}
+
+// awsHandler speaks to the AWS SDK and command line: Parameter Store, DynamoDB if the engine in this
+// process is used, and with hot shows what those need. Jira is here too, which has no other place.
+func awsHandler(parameters *parameterstore.Store, engine *tables, control *controls) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		target := r.Header.Get("X-Amz-Target")
+		switch {
+		case engine != nil && strings.HasPrefix(target, dynamodb.Target):
+			engine.ServeHTTP(w, r)
+		case control != nil && strings.HasPrefix(target, controlplane.CatalogTarget):
+			control.catalog.ServeHTTP(w, r)
+		case control != nil && strings.HasPrefix(r.URL.Path, controlplane.ConcurrencyPath):
+			control.concurrency.ServeHTTP(w, r)
+		case control != nil && strings.HasPrefix(r.URL.Path, controlplane.JiraPath+"/"):
+			control.jira.ServeHTTP(w, r)
+		default:
+			parameters.ServeHTTP(w, r)
+		}
+	})
+}
+
+// newHotShows builds the functions as their programs do.
+func (r *Room) newHotShows(client *awsdynamodb.Client, log *slog.Logger, counts *metrics.Log) (*hotshows.HotShows, error) {
+	return hotshows.New(hotshows.Deployment{Now: time.Now})
+}
+
+// startHotShows serves their API and starts prepare now and then until ctx ends.
+func (r *Room) startHotShows(ctx context.Context, log *slog.Logger) error {
+	l, err := listen(r.options.HotShows.Listen)
+	if err != nil {
+		return fmt.Errorf("-hotshow-listen: %w", err)
+	}
+	r.hotAddr = "http://" + reachable(l)
+	r.serve(l, r.hot.API)
+	r.ticking.Go(func() { r.every(ctx, r.options.HotShows.PrepareEvery, r.prepareOnce(log)) })
+	return nil
+}
+
+func (r *Room) prepareOnce(log *slog.Logger) func(context.Context) {
+	return func(ctx context.Context) {
+		if err := r.hot.Prepare(ctx, json.RawMessage(`{}`)); err != nil && ctx.Err() == nil {
+			log.Error("prepare failed", "error", err)
+		}
+	}
+}
