@@ -23,9 +23,9 @@ var (
 	errUnchecked = errors.New("pass cannot be checked")
 )
 
-// check returns who holds the pass, or errBadPass or errUnchecked with the reason, which never
-// quotes the pass.
-func (g *Gate) check(ctx context.Context, token string) (Visitor, error) {
+// Check returns who holds a pass that came on another way than in a visitor's request. The error says why
+// the gate lets nobody in with it, or that it cannot be checked now; it never quotes the pass.
+func (g *Gate) Check(ctx context.Context, token string) (Visitor, error) {
 	if len(token) > maxPass {
 		return Visitor{}, fmt.Errorf("%w: %d bytes", errBadPass, len(token))
 	}

@@ -185,7 +185,7 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 
 // arrive handles a request with a pass in its address; asked is that address without it.
 func (g *Gate) arrive(w http.ResponseWriter, r *http.Request, next http.Handler, token string, asked address) {
-	visitor, err := g.check(r.Context(), token)
+	visitor, err := g.Check(r.Context(), token)
 	fresh := err == nil
 	held, heldErr := g.held(r)
 	if heldErr == nil && (!fresh || held.Expires.After(visitor.Expires)) {
@@ -224,7 +224,7 @@ func (g *Gate) held(r *http.Request) (Visitor, error) {
 	cookies := r.CookiesNamed(g.cookie)
 	refused := errNoPass
 	for _, cookie := range cookies[:min(len(cookies), maxCookies)] {
-		visitor, err := g.check(r.Context(), cookie.Value)
+		visitor, err := g.Check(r.Context(), cookie.Value)
 		if err == nil {
 			return visitor, nil
 		}
