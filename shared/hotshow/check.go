@@ -31,7 +31,7 @@ const (
 	day = 24 * time.Hour
 )
 
-// ProbePrefix begins the names of events that checks of readiness use, followed by a show's id.
+// ProbePrefix begins the names of the few events that checks of readiness use, followed by a number.
 const ProbePrefix = "probe-"
 
 // Invalid is a request that cannot be: nothing is kept of it. Each of Problems is one line for whoever
