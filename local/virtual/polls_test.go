@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"waitingroom/local/surge"
-	"waitingroom/shared/plan"
+	needs "waitingroom/shared/plan"
 )
 
 // A plan's formula for polls, which knows nothing but how long people come and wait, is near what pages
@@ -25,7 +25,7 @@ func TestPollsAreThePlans(t *testing.T) {
 		t.Run(fmt.Sprintf("%+v", test), func(t *testing.T) {
 			o := Options{Curve: surge.Curve{Visitors: test.visitors, Over: test.over, Before: 1, Even: true}, Rate: test.rate, Seed: 1}
 			made := float64(hold(t, o).Log.Requests.Polls) / float64(test.visitors)
-			planned := plan.Polls(test.over, time.Minute*time.Duration(test.visitors/test.rate))
+			planned := needs.Polls(test.over, time.Minute*time.Duration(test.visitors)/time.Duration(test.rate))
 			if math.Abs(planned/made-1) > 0.06 {
 				t.Errorf("%.2f polls were planned for each, %.2f were made", planned, made)
 			}
