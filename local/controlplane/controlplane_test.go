@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -22,6 +24,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"waitingroom/local/dynamodb"
+	"waitingroom/shared/jira"
 )
 
 // clock is a time that a test moves.
@@ -188,42 +191,56 @@ func TestCatalog(t *testing.T) {
 	refused(t, err, "ResourceNotFoundException")
 }
 
+// TestJira goes through the client that the functions have.
 func TestJira(t *testing.T) {
-	jira := NewJira(newClock().now, quiet(), "room@example.com", "token")
-	ask := func(method, target, body, token string) *httptest.ResponseRecorder {
-		r := httptest.NewRequestWithContext(context.Background(), method, JiraPath+target, strings.NewReader(body))
-		r.SetBasicAuth("room@example.com", token)
+	synctest.Test(t, func(t *testing.T) {
+		stand := NewJira(time.Now, quiet(), "room@example.com", "token")
+		client := jira.NewClient("http://aws.local"+JiraPath, known{Email: "room@example.com", APIToken: "token"}, roundTrip(stand.ServeHTTP))
+		for _, comment := range []struct {
+			issue  string
+			number int
+		}{{"SHOW-1", 1}, {"SHOW-1", 2}, {"SHOW-2", 1}, {"SHOW-1", 2}} {
+			if err := client.Comment(t.Context(), comment.issue, comment.number, fmt.Sprintf("change %d\nof %s", comment.number, comment.issue)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := stand.Comments("SHOW-1"); !slices.Equal(got, []string{"change 1\nof SHOW-1", "change 2\nof SHOW-1"}) {
+			t.Errorf("the comments are %q", got)
+		}
+		if got := stand.Comments("SHOW-2"); len(got) != 1 {
+			t.Errorf("the comments of the other issue are %q", got)
+		}
+		stranger := jira.NewClient("http://aws.local"+JiraPath, known{Email: "room@example.com", APIToken: "other"}, roundTrip(stand.ServeHTTP))
+		if err := stranger.Comment(t.Context(), "SHOW-3", 1, "hello"); !errors.Is(err, jira.ErrRefused) {
+			t.Errorf("a stranger's comment: %v", err)
+		}
+	})
+}
+
+func TestJiraTakesNoOtherComments(t *testing.T) {
+	stand := NewJira(newClock().now, quiet(), "room@example.com", "token")
+	for _, body := range []string{"", "{}", `{"body":"text"}`, `{"body":{"type":"doc","version":1,"content":[]}}`} {
+		r := httptest.NewRequest(http.MethodPost, JiraPath+"/rest/api/3/issue/SHOW-1/comment", strings.NewReader(body))
+		r.SetBasicAuth("room@example.com", "token")
 		w := httptest.NewRecorder()
-		jira.ServeHTTP(w, r)
-		return w
-	}
-	const path = "/rest/api/3/issue/SHOW-1/comment"
-	plain := `{"body":"ready","properties":[{"key":"change","value":{"number":3}}]}`
-	nested := `{"body":{"type":"doc","version":1,"content":[{"type":"paragraph","content":[{"type":"text","text":"on "},{"type":"text","text":"sale"}]},{"type":"paragraph","content":[{"type":"text","text":"now"}]}]}}`
-	for _, test := range []struct {
-		body, token string
-		status      int
-	}{
-		{plain, "token", http.StatusCreated}, {nested, "token", http.StatusCreated},
-		{plain, "other", http.StatusUnauthorized}, {`{}`, "token", http.StatusBadRequest}, {`{"body":""}`, "token", http.StatusBadRequest},
-	} {
-		if w := ask(http.MethodPost, path, test.body, test.token); w.Code != test.status {
-			t.Errorf("%s is answered with %d %s, want %d", test.body, w.Code, w.Body, test.status)
+		if stand.ServeHTTP(w, r); w.Code != http.StatusBadRequest {
+			t.Errorf("%s is answered with %d", body, w.Code)
 		}
 	}
-	if got := jira.Comments("SHOW-1"); !slices.Equal(got, []string{"ready", "on sale\nnow"}) {
+	if got := stand.Comments("SHOW-1"); got != nil {
 		t.Errorf("the comments are %q", got)
 	}
-	for target, want := range map[string]struct{ has, lacks string }{
-		path + "?expand=properties":             {`"number":3`, "nothing"},
-		path:                                    {`"ready"`, `"number":3`},
-		path + "?maxResults=1":                  {`"ready"`, "sale"},
-		path + "?maxResults=1&startAt=1":        {"sale", `"ready"`},
-		path + "?maxResults=1&orderBy=-created": {"sale", `"ready"`},
-		"/rest/api/3/issue/SHOW-2/comment?expand=properties&startAt=99": {`"total":0`, "ready"},
-	} {
-		if w := ask(http.MethodGet, target, "", "token"); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), want.has) || strings.Contains(w.Body.String(), want.lacks) {
-			t.Errorf("%s is answered with %d %s", target, w.Code, w.Body)
-		}
-	}
+}
+
+type known jira.Credentials
+
+func (k known) Credentials(context.Context) (jira.Credentials, error) {
+	return jira.Credentials(k), nil
+}
+
+// roundTrip reaches a handler without a socket.
+type roundTrip http.HandlerFunc
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) {
+	return dynamodb.InProcess(http.HandlerFunc(f)).Do(r)
 }

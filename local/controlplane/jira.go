@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -23,16 +22,16 @@ type Jira struct {
 	mux          *http.ServeMux
 
 	mu       sync.Mutex
-	comments map[string][]comment // by issue
+	comments []comment // the first one first
 }
 
-// comment is one as version 2 and 3 of Jira's REST API have it, which differ in the body: text, or a
-// document of nested nodes.
+// comment is one as version 3 of Jira's REST API has it: its body is a document of nested nodes.
 type comment struct {
-	ID         string          `json:"id"`
-	Body       json.RawMessage `json:"body"`
-	Created    string          `json:"created"`
-	Properties []property      `json:"properties"`
+	issue      string
+	ID         string     `json:"id"`
+	Body       node       `json:"body"`
+	Created    string     `json:"created"`
+	Properties []property `json:"properties,omitempty"`
 }
 
 type property struct {
@@ -42,14 +41,15 @@ type property struct {
 
 // NewJira returns a site without comments that answers whoever has this address and API token.
 func NewJira(now func() time.Time, log *slog.Logger, email, token string) *Jira {
-	j := &Jira{now: now, log: log, email: email, token: token, mux: http.NewServeMux(), comments: map[string][]comment{}}
-	const path = JiraPath + "/rest/api/{version}/issue/{issue}/comment"
-	j.mux.HandleFunc("POST "+path, j.add)
-	j.mux.HandleFunc("GET "+path, j.list)
+	j := &Jira{now: now, log: log, email: email, token: token, mux: http.NewServeMux()}
+	const path = JiraPath + "/rest/api/3/"
+	j.mux.HandleFunc("POST "+path+"issue/{issue}/comment", j.add)
+	j.mux.HandleFunc("GET "+path+"issue/{issue}/comment", j.page)
+	j.mux.HandleFunc("POST "+path+"comment/list", j.list)
 	return j
 }
 
-// ServeHTTP answers the calls to add and to list an issue's comments.
+// ServeHTTP answers the calls to add comments, and to list those of an issue or of some ids.
 func (j *Jira) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if email, token, ok := r.BasicAuth(); !ok || email != j.email || token != j.token {
 		complain(w, http.StatusUnauthorized, "Client must be authenticated to access this resource.")
@@ -60,79 +60,92 @@ func (j *Jira) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // Comments are the texts of an issue's comments, the first one first.
 func (j *Jira) Comments(issue string) []string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
 	var texts []string
-	for _, c := range j.comments[issue] {
-		texts = append(texts, text(c.Body))
+	for _, c := range j.all(func(c comment) bool { return c.issue == issue }) {
+		texts = append(texts, c.Body.plain())
 	}
 	return texts
 }
 
+func (j *Jira) all(wanted func(comment) bool) []comment {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	found := []comment{} // an empty list, and not null
+	for _, c := range j.comments {
+		if wanted(c) {
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
 func (j *Jira) add(w http.ResponseWriter, r *http.Request) {
 	var c comment
-	if !read(w, r, &c) || text(c.Body) == "" {
-		complain(w, http.StatusBadRequest, "Comment body can not be empty!")
+	if !read(w, r, &c) || c.Body.Type != "doc" || c.Body.plain() == "" {
+		complain(w, http.StatusBadRequest, "Comment body is not valid!")
 		return
 	}
-	issue := r.PathValue("issue")
+	c.issue, c.Created = r.PathValue("issue"), j.now().Format("2006-01-02T15:04:05.000-0700")
 	j.mu.Lock()
-	c.ID, c.Created = strconv.Itoa(10_000+len(j.comments[issue])), j.now().Format("2006-01-02T15:04:05.000-0700")
-	j.comments[issue] = append(j.comments[issue], c)
+	c.ID = strconv.Itoa(10_000 + len(j.comments))
+	j.comments = append(j.comments, c)
 	j.mu.Unlock()
-	j.log.Info("Jira has a comment", "issue", issue, "text", text(c.Body))
+	j.log.Info("Jira has a comment", "issue", c.issue, "text", c.Body.plain())
 	reply(w, http.StatusCreated, c)
 }
 
-// list answers with a page, of which properties are part only if they are asked for.
+// mostComments is how many a page has, unless fewer are asked for.
+const mostComments = 100
+
+// page lists an issue's comments, the newest first if that is asked for. They come without their
+// properties.
+func (j *Jira) page(w http.ResponseWriter, r *http.Request) {
+	found := j.all(func(c comment) bool { return c.issue == r.PathValue("issue") })
+	total := len(found)
+	if r.URL.Query().Get("orderBy") == "-created" {
+		slices.Reverse(found)
+	}
+	most, err := strconv.Atoi(r.URL.Query().Get("maxResults"))
+	if err != nil || most < 0 || most > mostComments {
+		most = mostComments
+	}
+	found = found[:min(most, total)]
+	for i := range found {
+		found[i].Properties = nil
+	}
+	reply(w, http.StatusOK, map[string]any{"startAt": 0, "maxResults": most, "total": total, "comments": found})
+}
+
+// list lists comments by their ids, with their properties if they are asked for.
 func (j *Jira) list(w http.ResponseWriter, r *http.Request) {
-	const most = 100
-	query := r.URL.Query()
-	start, _ := strconv.Atoi(query.Get("startAt"))
-	size, err := strconv.Atoi(query.Get("maxResults"))
-	if err != nil || size > most {
-		size = most
+	var wanted struct {
+		IDs []int `json:"ids"`
 	}
-	j.mu.Lock()
-	all := slices.Clone(j.comments[r.PathValue("issue")])
-	j.mu.Unlock()
-	total := len(all)
-	if query.Get("orderBy") == "-created" {
-		slices.Reverse(all)
+	if !read(w, r, &wanted) {
+		complain(w, http.StatusBadRequest, "The list of ids is not valid!")
+		return
 	}
-	page := all[min(max(start, 0), total):]
-	page = slices.Clone(page[:min(max(size, 0), len(page))])
-	if !strings.Contains(query.Get("expand"), "properties") {
-		for i := range page {
-			page[i].Properties = nil
+	found := j.all(func(c comment) bool {
+		return slices.ContainsFunc(wanted.IDs, func(id int) bool { return strconv.Itoa(id) == c.ID })
+	})
+	if r.URL.Query().Get("expand") != "properties" {
+		for i := range found {
+			found[i].Properties = nil
 		}
 	}
-	reply(w, http.StatusOK, map[string]any{"startAt": start, "maxResults": size, "total": total, "comments": page})
+	reply(w, http.StatusOK, map[string]any{"values": found, "isLast": true})
 }
 
 func complain(w http.ResponseWriter, status int, message string) {
 	reply(w, status, map[string]any{"errorMessages": []string{message}, "errors": map[string]string{}})
 }
 
-// text is a comment's, whichever of the two forms it has.
-func text(body json.RawMessage) string {
-	var plain string
-	if json.Unmarshal(body, &plain) == nil {
-		return plain
-	}
-	var n node
-	if json.Unmarshal(body, &n) != nil {
-		return ""
-	}
-	return n.plain()
-}
-
 // node is one of Atlassian's document format:
 // https://developer.atlassian.com/cloud/jira/platform/apis/document/structure/
 type node struct {
 	Type    string `json:"type"`
-	Text    string `json:"text"`
-	Content []node `json:"content"`
+	Text    string `json:"text,omitempty"`
+	Content []node `json:"content,omitempty"`
 }
 
 func (n node) plain() string {
