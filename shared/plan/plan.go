@@ -99,7 +99,7 @@ func New(e Expected) Plan {
 	p.Reads = up(environments + 2*admissions + float64(p.Shards)/2 + Standing)
 	p.WarmReads = max(newReads, perPartition*up(2*(float64(p.Reads)-(joins-taken)/perEnvironment)/perPartition))
 	p.Join, p.Admit = up(taken/perEnvironment), up(admissions/perEnvironment)
-	p.Quotas = p.quotas()
+	p.Quotas = p.quotas(taken, admissions)
 	return p
 }
 
@@ -160,7 +160,11 @@ func (p Plan) Warnings() []string {
 			"parameter closes says otherwise: raise the rate, or set closes", Grouped(int64(math.Ceil(last.Hours())))))
 	}
 	for _, q := range p.Quotas {
-		if q.Raise {
+		switch {
+		case q.Raise && q.Needed <= q.Default:
+			warnings = append(warnings, fmt.Sprintf("%s: %s of the default of %s are needed, which leaves little to other systems of the account",
+				q.Name, Grouped(int64(q.Needed)), Grouped(int64(q.Default))))
+		case q.Raise:
 			warnings = append(warnings, fmt.Sprintf("%s: %s are needed, the default is %s", q.Name, Grouped(int64(q.Needed)), Grouped(int64(q.Default))))
 		}
 	}
@@ -173,16 +177,18 @@ const nearly = 0.75
 
 // quotas compares the plan with the defaults, by docs/quotas-and-costs.md. That of Lambda has to hold
 // twice the environments: cold starts come on top, and all functions of the account share it. That of a
-// table is its own, so all of it may be used.
-func (p Plan) quotas() []Quota {
+// table is its own, so all of it may be used. No more is asked for than for the joins that are taken; only
+// CloudFront sees everybody.
+func (p Plan) quotas(taken, admissions float64) []Quota {
+	environments := up((taken+admissions)/perEnvironment + Standing)
 	need := func(l Limit, needed int, part float64) Quota {
 		return Quota{Limit: l, Needed: needed, Raise: float64(needed) > part*float64(l.Default)}
 	}
 	return []Quota{
-		need(limitConcurrency, max(2*p.Environments, p.Join+p.Admit+unreserved), nearly),
-		need(limitAPI, p.API, nearly),
-		need(limitWrites, max(p.Writes, p.WarmWrites), 1),
-		need(limitReads, max(p.Reads, p.WarmReads), 1),
+		need(limitConcurrency, max(2*environments, p.Join+p.Admit+unreserved), nearly),
+		need(limitAPI, up(taken+admissions), nearly),
+		need(limitWrites, p.WarmWrites, 1),
+		need(limitReads, p.WarmReads, 1),
 		need(limitSignatures, p.Signatures, nearly),
 		need(limitCloudFront, p.CloudFront, nearly),
 	}

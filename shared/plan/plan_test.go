@@ -117,6 +117,11 @@ func TestMillionInASecond(t *testing.T) {
 	if p.WarmWrites > most.WarmWrites+perPartition*2 || p.WarmReads > most.WarmReads+perPartition*2 {
 		t.Errorf("%d warm writes and %d reads, and %d and %d for all that can join", p.WarmWrites, p.WarmReads, most.WarmWrites, most.WarmReads)
 	}
+	for i, q := range p.Quotas {
+		if most := most.Quotas[i]; q.Needed > most.Needed+perPartition*2 && !strings.HasPrefix(q.Name, "CloudFront") {
+			t.Errorf("%s: %d are asked for, and %d for all that can join", q.Name, q.Needed, most.Needed)
+		}
+	}
 	text := strings.Join(p.Warnings(), "\n")
 	for _, want := range []string{"1,000,000 people a second want to join, and a room takes 30,000", "partition", "Lambda", "API Gateway", "CloudFront", "DynamoDB, writes"} {
 		if !strings.Contains(text, want) {
