@@ -3,6 +3,7 @@ package dynamodb
 import (
 	"context"
 	"reflect"
+	"strconv"
 	"sync"
 	"time"
 
@@ -18,6 +19,10 @@ const (
 	newWrites = 4_000
 )
 
+// tableQuota is how many write units, and how many read units, a table has in a second by default:
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
+const tableQuota = 40_000
+
 // warming is how long a raised warm throughput takes to be there. In production that is minutes, and
 // can be more than ten.
 const warming = 5 * time.Second
@@ -31,7 +36,8 @@ type warmth struct {
 
 func newWarmth() *warmth { return &warmth{reads: newReads, writes: newWrites} }
 
-// raise has the refusals of the service: while an update is under way, and for what would be lower.
+// raise has the refusals of the service: while an update is under way, and for what would be
+// lower or is above the table's quota.
 func (w *warmth) raise(to *types.WarmThroughput, now time.Time) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -48,6 +54,9 @@ func (w *warmth) raise(to *types.WarmThroughput, now time.Time) error {
 	if reads < w.reads || writes < w.writes {
 		return invalid("One or more parameter values were invalid: Requested WarmThroughput of %d reads and %d writes a second is lower than the current one of %d and %d, and decreasing it is not supported",
 			reads, writes, w.reads, w.writes)
+	}
+	if reads > tableQuota || writes > tableQuota {
+		return &types.LimitExceededException{Message: aws.String("Warm throughput cannot be above the table's quota of " + strconv.Itoa(tableQuota) + " units a second")}
 	}
 	if reads != w.reads || writes != w.writes {
 		w.reads, w.writes, w.ready = reads, writes, now.Add(warming)

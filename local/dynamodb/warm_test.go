@@ -61,6 +61,7 @@ func TestWarmThroughput(t *testing.T) {
 		is(types.TableStatusActive, 20_000, 30_000)
 		update(warm(20_000, 29_999), "ValidationException")
 		update(warm(19_999, 40_000), "ValidationException")
+		update(warm(20_000, 40_001), "LimitExceededException")
 		update(&sdk.UpdateTableInput{TableName: aws.String("room"), BillingMode: types.BillingModeProvisioned}, "ValidationException")
 		update(&sdk.UpdateTableInput{TableName: aws.String("other"), WarmThroughput: warm(20_000, 30_000).WarmThroughput}, "ResourceNotFoundException")
 		is(types.TableStatusActive, 20_000, 30_000)
