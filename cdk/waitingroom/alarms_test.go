@@ -12,32 +12,36 @@ import (
 	"waitingroom/shared/names"
 )
 
+// The alarms and the dashboard that are looked at here are those of the room with hot shows: its others
+// are the same in every room, see TestHotShowsOnlyAdd.
+
 // roomName is what tick's metrics carry, so what alarms and the dashboard have to ask for.
 func roomName(t *testing.T) string {
 	t.Helper()
-	_, tick := deployed(t, names.FunctionTick)
-	variables := tick.Properties["Environment"].(map[string]any)["Variables"].(map[string]any)
-	return variables[names.EnvRoom].(string)
+	return synthesised.shows.variables(t, names.FunctionTick)[names.EnvRoom].(string)
 }
 
 // called replaces what stands for a part of the template by a word for it.
 func called(t *testing.T, value any) string {
 	t.Helper()
-	if value == roomName(t) {
+	switch value {
+	case roomName(t):
 		return "this room"
+	case roomName(t) + "-hotshows":
+		return "its hot shows"
 	}
 	words := map[string]string{"AWS::DynamoDB::Table": "the table", "AWS::CloudFront::Distribution": "the distribution"}
-	for id, part := range synthesised.document.Resources {
+	for id, part := range synthesised.shows.Resources {
 		if word, ok := words[part.Type]; ok && text(t, value) == text(t, map[string]any{"Ref": id}) {
 			return word
 		}
 	}
-	for _, name := range names.Functions() {
-		id := functionID(t, name)
+	for name := range synthesised.showsRoom.Functions {
+		id, _ := synthesised.shows.function(t, name)
 		if text(t, value) == text(t, map[string]any{"Ref": id}) {
 			return name
 		}
-		logging, _ := synthesised.document.Resources[id].Properties["LoggingConfig"].(map[string]any)
+		logging, _ := synthesised.shows.Resources[id].Properties["LoggingConfig"].(map[string]any)
 		if text(t, value) == text(t, logging["LogGroup"]) {
 			return "log of " + name
 		}
@@ -124,6 +128,12 @@ func wantedAlarms() map[string]wantedAlarm {
 		"place-errors":    {ofFunction("place", "Errors"), atLeast, 5, "2 of 3, notBreaching", "function-errors"},
 		"tick-errors":     {ofFunction("tick", "Errors"), atLeast, 1, "2 of 10, notBreaching", "function-errors"},
 		"settings-errors": {ofFunction("settings", "Errors"), atLeast, 1, "2 of 10, notBreaching", "function-errors"},
+
+		"shows-unready":       {own("Maximum", names.MetricShowsUnready), atLeast, 1, "2 of 3, notBreaching", "shows-unready"},
+		"shows-left-up":       {own("Maximum", names.MetricShowsLeftUp), atLeast, 1, "2 of 3, notBreaching", "shows-left-up"},
+		"prepare-not-running": {"Sum of AWS/Logs/IncomingLogEvents{LogGroupName=log of prepare}", below, 1, "3 of 3, breaching", "prepare-not-running"},
+		"prepare-errors":      {ofFunction("prepare", "Errors"), atLeast, 1, "2 of 10, notBreaching", "function-errors"},
+		"hotshows-api-errors": {"Sum of AWS/ApiGateway/5XXError{ApiName=its hot shows Stage=room}", atLeast, 1, "2 of 10, notBreaching", "hotshows-api-errors"},
 	}
 }
 
@@ -131,7 +141,7 @@ func wantedAlarms() map[string]wantedAlarm {
 func madeAlarms(t *testing.T) map[string]map[string]any {
 	t.Helper()
 	made := map[string]map[string]any{}
-	for id, part := range synthesised.document.All("AWS::CloudWatch::Alarm") {
+	for id, part := range synthesised.shows.All("AWS::CloudWatch::Alarm") {
 		name, ok := strings.CutPrefix(fmt.Sprint(part.Properties["AlarmName"]), roomName(t)+"-")
 		if !ok {
 			t.Errorf("%s: the name %v does not begin with the room's", id, part.Properties["AlarmName"])
@@ -186,7 +196,7 @@ func TestAlarmsLeadToTheRunbook(t *testing.T) {
 // The end of an alarm is told too, but for one whose end would be taken for a mended setting.
 func TestAlarmsTellTheTopic(t *testing.T) {
 	topic := ""
-	for id := range synthesised.document.All("AWS::SNS::Topic") {
+	for id := range synthesised.shows.All("AWS::SNS::Topic") {
 		topic = text(t, []any{map[string]any{"Ref": id}})
 	}
 	for name, properties := range madeAlarms(t) {
@@ -205,7 +215,7 @@ func TestAlarmsTellTheTopic(t *testing.T) {
 
 // A policy of the topic's own takes the place of the one that lets alarms publish.
 func TestAlarmsMayPublish(t *testing.T) {
-	for id, policy := range synthesised.document.All("AWS::SNS::TopicPolicy") {
+	for id, policy := range synthesised.shows.All("AWS::SNS::TopicPolicy") {
 		granted := text(t, policy.Properties["PolicyDocument"])
 		for _, part := range []string{
 			`"Principal":{"Service":"cloudwatch.amazonaws.com"}`, `"StringEquals":{"aws:SourceAccount":{"Ref":"AWS::AccountId"}}`, `":alarm:` + roomName(t) + `-*"`,
@@ -216,7 +226,7 @@ func TestAlarmsMayPublish(t *testing.T) {
 			}
 		}
 	}
-	if n := len(synthesised.document.All("AWS::SNS::TopicPolicy")); n != 1 {
+	if n := len(synthesised.shows.All("AWS::SNS::TopicPolicy")); n != 1 {
 		t.Errorf("%d topic policies, want 1", n)
 	}
 }

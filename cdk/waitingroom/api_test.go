@@ -33,7 +33,7 @@ func TestRoutes(t *testing.T) {
 	for _, route := range names.Routes() {
 		found := slices.ContainsFunc(slices.Collect(maps.Values(methods)), func(method resource) bool {
 			target := references(synthesised.document.invoked(t, route.Function))[0]
-			return method.Properties["HttpMethod"] == route.Method && methodPath(method) == route.Path &&
+			return method.Properties["HttpMethod"] == route.Method && synthesised.document.methodPath(method) == route.Path &&
 				strings.Contains(text(t, method.Properties["Integration"]), `"`+target+`"`)
 		})
 		if !found {
@@ -78,7 +78,7 @@ func TestBodies(t *testing.T) {
 	schemas := readAPI(t).Components.Schemas
 	described := map[string]string{names.PathJoin: "JoinRequest", names.PathAdmit: "AdmitRequest", names.PathQR: "QRRequest"}
 	for _, method := range every(t, "AWS::ApiGateway::Method", len(names.Routes())) {
-		path := methodPath(method)
+		path := synthesised.document.methodPath(method)
 		chosen, _ := method.Properties["RequestModels"].(map[string]any)
 		if described[path] == "" {
 			if chosen != nil {
@@ -112,10 +112,10 @@ func TestBodies(t *testing.T) {
 }
 
 // methodPath follows a method's resource to the root.
-func methodPath(method resource) string {
+func (d document) methodPath(method resource) string {
 	path := ""
 	for id := references(method.Properties["ResourceId"])[0]; ; {
-		part := synthesised.document.Resources[id]
+		part := d.Resources[id]
 		segment, ok := part.Properties["PathPart"].(string)
 		if !ok {
 			return path

@@ -35,7 +35,7 @@ var searchedFor = regexp.MustCompile(`SEARCH\('\{WaitingRoom,Room,(\w+)\} Metric
 // dashboard is the room's, with the ids of the template's parts where the account's will stand.
 func dashboard(t *testing.T) []widget {
 	t.Helper()
-	found := synthesised.document.All("AWS::CloudWatch::Dashboard")
+	found := synthesised.shows.All("AWS::CloudWatch::Dashboard")
 	if len(found) != 1 {
 		t.Fatalf("%d dashboards, want 1", len(found))
 	}
@@ -106,7 +106,8 @@ func TestDashboardShowsEveryMetricOfTheRoom(t *testing.T) {
 		t.Errorf("the dashboard shows %q, the room publishes %q", got, want)
 	}
 	// What alarms watch is by room, refusals are by reason, the rest is by event.
-	byRoom := []string{names.MetricLeaderGap, names.MetricTickLag, names.MetricPointerStall, names.MetricAdmissionShare, names.MetricBadSettings}
+	byRoom := []string{names.MetricLeaderGap, names.MetricTickLag, names.MetricPointerStall, names.MetricAdmissionShare, names.MetricBadSettings,
+		names.MetricShowsUnready, names.MetricShowsLeftUp}
 	for metric, dimensions := range found {
 		want := names.DimensionEvent
 		switch {
@@ -140,7 +141,7 @@ func TestDashboardBeginsWithTheSale(t *testing.T) {
 			t.Errorf("number %d is a %s of %q, want %q", i, w.Properties.View, got, want)
 		}
 	}
-	alarms := synthesised.document.All("AWS::CloudWatch::Alarm")
+	alarms := synthesised.shows.All("AWS::CloudWatch::Alarm")
 	if got, want := slices.Sorted(slices.Values(widgets[5].Properties.Alarms)), slices.Sorted(maps.Keys(alarms)); !slices.Equal(got, want) {
 		t.Errorf("shows the alarms %q, want %q", got, want)
 	}
@@ -164,17 +165,19 @@ func TestDashboardIsByTheMinuteAndSmall(t *testing.T) {
 // Metrics of other services are those of this room's parts. CloudFront publishes in one region.
 func TestDashboardShowsTheRoomsParts(t *testing.T) {
 	parts := map[string]string{}
-	for _, name := range names.Functions() {
-		parts[functionID(t, name)] = "AWS/Lambda FunctionName"
+	// The function hotshow does nothing that its API does not show.
+	for _, name := range append(names.Functions(), names.FunctionPrepare) {
+		id, _ := synthesised.shows.function(t, name)
+		parts[id] = "AWS/Lambda FunctionName"
 	}
 	for kind, dimension := range map[string]string{
 		"AWS::DynamoDB::Table": "AWS/DynamoDB TableName", "AWS::CloudFront::Distribution": "AWS/CloudFront DistributionId",
 	} {
-		for id := range synthesised.document.All(kind) {
+		for id := range synthesised.shows.All(kind) {
 			parts[id] = dimension
 		}
 	}
-	for _, api := range synthesised.document.All("AWS::ApiGateway::RestApi") {
+	for _, api := range synthesised.shows.All("AWS::ApiGateway::RestApi") {
 		parts[fmt.Sprint(api.Properties["Name"])] = "AWS/ApiGateway ApiName"
 	}
 	seen := map[string]bool{}

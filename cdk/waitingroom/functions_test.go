@@ -61,7 +61,7 @@ func TestFunctions(t *testing.T) {
 func TestEnvironment(t *testing.T) {
 	inSecret := map[string]string{names.FunctionAdmit: names.EnvPassKeySecret, names.FunctionTick: names.EnvPassPublicKey}
 	for name, room := range rooms() {
-		for _, function := range names.Functions() {
+		for _, function := range append(names.Functions(), room.props.HotShows.functions()...) {
 			want := names.Variables(function)
 			if i := slices.Index(want, names.EnvPassKey); i >= 0 && name == "named" {
 				want[i] = inSecret[function]
@@ -82,7 +82,7 @@ func (d document) variables(t *testing.T, function string) map[string]any {
 }
 
 func TestEnvironmentSaysWhatTheRoomIs(t *testing.T) {
-	shards := map[string]string{"default": "16", "named": "64"}
+	shards := map[string]string{"default": "16", "named": "64", "shows": "16"}
 	for name, room := range rooms() {
 		for _, function := range []string{names.FunctionTick, names.FunctionSettings} {
 			if got := room.variables(t, function)[names.EnvShards]; got != shards[name] {
@@ -109,26 +109,38 @@ func TestEnvironmentSaysWhatTheRoomIs(t *testing.T) {
 
 // A minute's start is never repeated: two are alive at any time as it is.
 func TestTickDoesNotPileUp(t *testing.T) {
-	checkInvocations(t, names.FunctionTick, 0, 60)
+	synthesised.document.checkInvocations(t, names.FunctionTick, 0, 60)
 	for id, schedule := range every(t, "AWS::Scheduler::Schedule", 1) {
 		target := schedule.Properties["Target"].(map[string]any)
 		if got := references(target["Arn"]); !slices.Equal(got, []string{functionID(t, names.FunctionTick)}) {
 			t.Errorf("%s starts %q", id, got)
 		}
-		if got := text(t, target["RetryPolicy"]); got != `{"MaximumEventAgeInSeconds":60,"MaximumRetryAttempts":0}` {
-			t.Errorf("%s: retry policy %s", id, got)
-		}
-		if got := schedule.Properties["ScheduleExpression"]; got != "rate(1 minute)" {
-			t.Errorf("%s: %v", id, got)
+	}
+	for name, room := range rooms() {
+		for id, schedule := range room.All("AWS::Scheduler::Schedule") {
+			checkEveryMinute(t, name+": "+id, schedule)
 		}
 	}
 }
 
-// checkInvocations expects how an event that could not be handled is tried again, and for how long.
-func checkInvocations(t *testing.T, function string, retries, seconds float64) {
+// checkEveryMinute expects a start that is neither late nor repeated.
+func checkEveryMinute(t *testing.T, id string, schedule resource) {
 	t.Helper()
-	for _, config := range every(t, "AWS::Lambda::EventInvokeConfig", 2) {
-		if !slices.Equal(references(config.Properties["FunctionName"]), []string{functionID(t, function)}) {
+	target := schedule.Properties["Target"].(map[string]any)
+	if got := text(t, target["RetryPolicy"]); got != `{"MaximumEventAgeInSeconds":60,"MaximumRetryAttempts":0}` {
+		t.Errorf("%s: retry policy %s", id, got)
+	}
+	if got := schedule.Properties["ScheduleExpression"]; got != "rate(1 minute)" {
+		t.Errorf("%s: %v", id, got)
+	}
+}
+
+// checkInvocations expects how an event that could not be handled is tried again, and for how long.
+func (d document) checkInvocations(t *testing.T, function string, retries, seconds float64) {
+	t.Helper()
+	id, _ := d.function(t, function)
+	for _, config := range d.All("AWS::Lambda::EventInvokeConfig") {
+		if !slices.Equal(references(config.Properties["FunctionName"]), []string{id}) {
 			continue
 		}
 		if got := config.Properties["MaximumRetryAttempts"]; got != retries {
@@ -157,7 +169,7 @@ func TestSettingsIsToldOfChanges(t *testing.T) {
 			t.Errorf("%s: retry policy %s", id, got)
 		}
 	}
-	checkInvocations(t, names.FunctionSettings, 2, 300)
+	synthesised.document.checkInvocations(t, names.FunctionSettings, 2, 300)
 }
 
 // A new account may have ten environments in all, and reserving one of them fails.
@@ -208,7 +220,7 @@ func TestAliases(t *testing.T) {
 
 // Logs end by themselves, those of the CDK's upload too.
 func TestLogsEnd(t *testing.T) {
-	days := map[string]float64{"default": 30, "named": 7}
+	days := map[string]float64{"default": 30, "named": 7, "shows": 30}
 	for name, room := range rooms() {
 		logs := room.All("AWS::Logs::LogGroup")
 		if len(logs) < len(names.Functions())+1 {

@@ -191,7 +191,7 @@ func (r *Room) acceptAboutHotShows() {
 	}
 	const anyShow = "A show's id is not known when the room is deployed. The star stands for it, behind an exact method and before an exact path."
 	for _, policy := range []constructs.IConstruct{r.AskPolicy, r.ApprovePolicy} {
-		nag.Accept(policy, nag.Finding{Rule: iam5, Reason: anyShow, Of: []string{`/^Resource::arn:.*\/v1\/hotshows\/\*/`}})
+		nag.Accept(policy, nag.Finding{Rule: iam5, Reason: anyShow, Of: []string{`/^Resource::arn:.*\/v1\/hotshows\/\*(\/[a-z]+)?$/`}})
 	}
 	nag.Accept(policyOf(r.Functions[names.FunctionHotShow].Role()), parametersBelow(onlyRead), nag.Finding{
 		Rule:   iam5,
@@ -206,7 +206,7 @@ func (r *Room) acceptAboutHotShows() {
 			Rule: iam5,
 			Reason: "Service Catalog knows no resources for what has been provisioned; the condition leaves the function what it has " +
 				"provisioned itself. The product may be another account's, which shares its portfolio: its id is exact.",
-			Of: []string{"Resource::*", `/^Resource::arn:.*:catalog:.*:\*:product\//`},
+			Of: []string{"Resource::*", `/^Resource::arn:.*:catalog:.*:\*:product\/prod-[A-Za-z0-9]+$/`},
 		})
 	}
 	nag.Accept(policyOf(r.Functions[names.FunctionPrepare].Role()), findings...)

@@ -2,10 +2,12 @@ package waitingroom
 
 import (
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigateway"
 	"github.com/aws/jsii-runtime-go"
 
 	"waitingroom/shared/names"
@@ -111,6 +113,7 @@ func TestLeastPrivilege(t *testing.T) {
 				"secretsmanager:GetSecretValue": {key}, "secretsmanager:PutSecretValue": {key},
 			}
 		}
+		maps.Copy(tests, room.hotShowPermissions(t))
 		for function, want := range tests {
 			_, deployed := room.function(t, function)
 			log := deployed.Properties["LoggingConfig"].(map[string]any)["LogGroup"].(map[string]any)["Ref"]
@@ -130,7 +133,7 @@ func TestLeastPrivilege(t *testing.T) {
 // explained are the resources that stand for more than one, with the reason why.
 func (r *Room) explained(t *testing.T) map[string]string {
 	t.Helper()
-	return map[string]string{
+	explained := map[string]string{
 		r.resolved(t, r.Documents.ArnForObjects(jsii.String("status/*"))):      "tick writes a document for each event",
 		r.resolved(t, r.Documents.ArnForObjects(jsii.String("seals/*"))):       "tick writes a document for each cohort",
 		r.resolved(t, r.Documents.ArnForObjects(jsii.String(".well-known/*"))): "tick writes two documents with names of their own",
@@ -139,6 +142,14 @@ func (r *Room) explained(t *testing.T) map[string]string {
 		`{"Fn::Join":["",["arn:",{"Ref":"AWS::Partition"},":s3:::",` +
 			`{"Fn::Sub":"cdk-hnb659fds-assets-${AWS::AccountId}-${AWS::Region}"},"/*"]]}`: "the CDK's bucket, from which the page's files are taken",
 	}
+	if shows := r.props.HotShows; shows != nil {
+		explained[r.resolved(t, jsii.String(r.allAlarms()))] = "alarms are listed for all of an account or for none"
+		if shows.Product != nil {
+			explained[r.resolved(t, jsii.String(r.productARN(*shows.Product)))] = "a portfolio may be another account's"
+			explained[`"*"`] = "what is provisioned has no name; a condition stands beside it"
+		}
+	}
+	return explained
 }
 
 func TestNoUnexplainedWildcard(t *testing.T) {
@@ -182,11 +193,17 @@ func (d document) invoked(t *testing.T, function string) any {
 func TestCallers(t *testing.T) {
 	for name, room := range rooms() {
 		want := []string{}
-		for _, route := range names.Routes() {
-			// The star stands for the event's name.
-			path := jsii.String(strings.ReplaceAll(route.Path, "{"+names.EventParameter+"}", "*"))
-			arn := room.API.ArnForExecuteApi(&route.Method, path, jsii.String(stage))
+		calls := func(api awsapigateway.RestApi, route names.Route) {
+			// The star stands for the event's name, or for the show's id.
+			path := jsii.String(regexp.MustCompile(`\{\w+\}`).ReplaceAllString(route.Path, "*"))
+			arn := api.ArnForExecuteApi(&route.Method, path, jsii.String(stage))
 			want = append(want, "apigateway.amazonaws.com "+room.resolved(t, arn)+" "+text(t, room.invoked(t, route.Function)))
+		}
+		for _, route := range names.Routes() {
+			calls(room.API, route)
+		}
+		for _, route := range room.hotShowRoutes() {
+			calls(room.HotShowsAPI, route)
 		}
 		for id := range room.Every(t, "AWS::Events::Rule", 1) {
 			want = append(want, "events.amazonaws.com "+text(t, map[string]any{"Fn::GetAtt": []any{id, "Arn"}})+" "+text(t, room.invoked(t, names.FunctionSettings)))
@@ -207,31 +224,50 @@ func TestCallers(t *testing.T) {
 	}
 }
 
-// stageNamed writes the name of the API's only stage where a source refers to the stage.
+// stageNamed writes the name of each API's only stage where a source refers to the stage.
 func (d document) stageNamed(t *testing.T, source any) string {
 	t.Helper()
 	written := text(t, source)
-	for id := range d.Every(t, "AWS::ApiGateway::Stage", 1) {
+	for id := range d.All("AWS::ApiGateway::Stage") {
 		written = strings.ReplaceAll(written, `"/",{"Ref":"`+id+`"},"/`, `"/`+stage+`/`)
 	}
 	return written
 }
 
-// The schedule may start tick, and only the account's own schedules may use its role.
-func TestScheduleMayStartTickAlone(t *testing.T) {
+// Each schedule may start its function, and only the account's own schedules may use its role.
+func TestSchedulesMayStartOneFunctionEach(t *testing.T) {
 	for name, room := range rooms() {
-		schedule := room.one(t, "AWS::Scheduler::Schedule")
-		id, _ := room.function(t, names.FunctionTick)
+		wanted := []string{names.FunctionTick}
+		if room.props.HotShows != nil {
+			wanted = append(wanted, names.FunctionPrepare)
+		}
+		room.Every(t, "AWS::Scheduler::Schedule", len(wanted))
+		for _, function := range wanted {
+			room.checkStarter(t, name, function)
+		}
+	}
+}
+
+// checkStarter expects a schedule that starts the function and may do nothing else.
+func (d document) checkStarter(t *testing.T, name, function string) {
+	t.Helper()
+	id, _ := d.function(t, function)
+	for _, schedule := range d.All("AWS::Scheduler::Schedule") {
+		if !slices.Equal(references(schedule.Properties["Target"].(map[string]any)["Arn"]), []string{id}) {
+			continue
+		}
 		role := references(schedule.Properties["Target"].(map[string]any)["RoleArn"])[0]
 		want := map[string][]string{"lambda:InvokeFunction": {text(t, map[string]any{"Fn::GetAtt": []any{id, "Arn"}})}}
-		if got := room.permissions(t, role); !maps.EqualFunc(got, want, slices.Equal[[]string]) {
+		if got := d.permissions(t, role); !maps.EqualFunc(got, want, slices.Equal[[]string]) {
 			t.Errorf("%s: the schedule may %v, want %v", name, got, want)
 		}
-		trust := text(t, room.Resources[role].Properties["AssumeRolePolicyDocument"])
+		trust := text(t, d.Resources[role].Properties["AssumeRolePolicyDocument"])
 		for _, part := range []string{`"scheduler.amazonaws.com"`, `"aws:SourceAccount":{"Ref":"AWS::AccountId"}`, `:schedule-group/default"`} {
 			if !strings.Contains(trust, part) {
 				t.Errorf("%s: the schedule's role does not ask for %s: %s", name, part, trust)
 			}
 		}
+		return
 	}
+	t.Errorf("%s: nothing starts %s", name, function)
 }

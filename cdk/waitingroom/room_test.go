@@ -2,6 +2,7 @@ package waitingroom
 
 import (
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -18,10 +19,12 @@ var synthesised struct {
 	template assertions.Template
 	document document // of a room with every default
 	named    document // of a room with every prop
+	shows    document // of a room with every default and hot shows, called as the first one is
 	edge     document // of the stack in us-east-1
 
 	room      *Room // whose stack is document
 	namedRoom *Room
+	showsRoom *Room
 	assets    string // the folder of what is uploaded
 }
 
@@ -41,6 +44,14 @@ func everyProp(props Props) Props {
 	props.PassKey = PassKeySecret
 	props.Shards = 64
 	props.OriginKey = "b"
+	props.HotShows = &HotShows{
+		SelfApproval: true,
+		Product: &Product{
+			ID: "prod-abcdefghijklm", Artifact: "pa-abcdefghijklm", Path: "lpv3-abcdefghijklm", Portfolio: "port-abcdefghijklm",
+			Parameters: map[string]string{"Size": "large"},
+		},
+		Jira: &Jira{Site: "https://example.atlassian.net", Fields: map[string]any{"event": "customfield_10050"}},
+	}
 	return props
 }
 
@@ -69,6 +80,12 @@ func synthesise(folder string) error {
 	if err != nil {
 		return err
 	}
+	withShows := props
+	withShows.HotShows = &HotShows{}
+	shows, showsRoom, err := NewStack(awscdk.NewApp(nil), "WaitingRoom", nil, withShows)
+	if err != nil {
+		return err
+	}
 	edge, _, err := NewEdgeStack(app, "Edge", nil, EdgeProps{
 		Domain: "queue.example.com", Zone: "Z0123456789ABCDEFGHIJ", WebACL: &WebACLProps{},
 	})
@@ -76,7 +93,7 @@ func synthesise(folder string) error {
 		return err
 	}
 
-	synthesised.room, synthesised.namedRoom = room, namedRoom
+	synthesised.room, synthesised.namedRoom, synthesised.showsRoom = room, namedRoom, showsRoom
 	synthesised.template = assertions.Template_FromStack(stack, nil)
 	for _, part := range []struct {
 		template assertions.Template
@@ -84,6 +101,7 @@ func synthesise(folder string) error {
 	}{
 		{synthesised.template, &synthesised.document},
 		{assertions.Template_FromStack(named, nil), &synthesised.named},
+		{assertions.Template_FromStack(shows, nil), &synthesised.shows},
 		{assertions.Template_FromStack(edge, nil), &synthesised.edge},
 	} {
 		if part.into.Template, err = templatetest.Read(part.template); err != nil {
@@ -111,7 +129,7 @@ func stubs(folder string) (Props, error) {
 	for _, file := range append(uploaded(), notUploaded()...) {
 		files = append(files, filepath.Join("static", filepath.FromSlash(file)))
 	}
-	for _, name := range append(names.Functions(), names.FunctionPassKey) {
+	for _, name := range slices.Concat(names.Functions(), names.HotShowFunctions(), []string{names.FunctionPassKey}) {
 		files = append(files, filepath.Join("dist", name, "bootstrap"))
 	}
 	props := Props{Functions: filepath.Join(folder, "dist"), Page: filepath.Join(folder, "static")}
@@ -166,5 +184,6 @@ func rooms() map[string]struct {
 	}{
 		"default": {synthesised.room, synthesised.document},
 		"named":   {synthesised.namedRoom, synthesised.named},
+		"shows":   {synthesised.showsRoom, synthesised.shows},
 	}
 }

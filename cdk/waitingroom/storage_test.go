@@ -91,7 +91,7 @@ func (d document) secrets(t *testing.T) map[string]resource {
 func TestKeysAreMadeAtDeployment(t *testing.T) {
 	has(t, "AWS::KMS::Key", map[string]any{"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY"})
 	synthesised.named.Every(t, "AWS::KMS::Key", 0)
-	want := map[string][]string{"default": {"API", "Ticket,"}, "named": {"API", "Signs", "Ticket,"}}
+	want := map[string][]string{"default": {"API", "Ticket,"}, "named": {"API", "Jira's", "Signs", "Ticket,"}, "shows": {"API", "Ticket,"}}
 	for name, room := range rooms() {
 		secrets := room.secrets(t)
 		if got := slices.Sorted(maps.Keys(secrets)); !slices.Equal(got, want[name]) {
@@ -135,7 +135,7 @@ func TestPassKeyIsMade(t *testing.T) {
 
 // The origin's secret is no loss, and would be paid for after each change of its label.
 func TestWhatCannotBeMadeAgainIsRetained(t *testing.T) {
-	policies := map[string]string{"default": "Retain", "named": "Delete"}
+	policies := map[string]string{"default": "Retain", "named": "Delete", "shows": "Retain"}
 	for name, room := range rooms() {
 		for _, kind := range []string{"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::KMS::Key", "AWS::SecretsManager::Secret", "AWS::Logs::LogGroup"} {
 			for id, part := range room.All(kind) {
