@@ -115,15 +115,15 @@ func (s *Show) Reject(by Person, why string, at time.Time) (Change, error) {
 // Cancel ends a show before its sale. What is up by then is taken down first, and the event's sale is
 // closed. Error: ErrState, also for a show that is on sale: its promoter closes the event.
 func (s *Show) Cancel(by Person, why string, at time.Time) (Change, error) {
-	switch s.State {
-	case Requested, Approved:
+	switch {
+	case s.State == Requested || s.State == Approved:
 		return s.change(Cancelled, by, reason(why, "cancelled"), at), nil
-	case Preparing, Ready:
+	case s.State == Live || s.onSale(at): // the event opens without waiting for the scheduled function
+		return Change{}, fmt.Errorf("%w: it is on sale; set the event's parameter state to closed instead", ErrState)
+	case s.State == Preparing || s.State == Ready:
 		s.Outcome = Cancelled
 		s.retryNow()
 		return s.change(Finishing, by, reason(why, "cancelled"), at), nil
-	case Live:
-		return Change{}, fmt.Errorf("%w: it is on sale; set the event's parameter state to closed instead", ErrState)
 	}
 	return Change{}, fmt.Errorf("%w: it is %s", ErrState, s.State)
 }

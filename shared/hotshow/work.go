@@ -14,6 +14,11 @@ const (
 	firstPause, longestPause = time.Minute, 8 * time.Minute
 	// slow is how long taking down may last before somebody should look.
 	slow = 30 * time.Minute
+	// blind is for how long after its end a show is kept up only because nobody can find out whether
+	// people wait: somebody has been asked to look after slow.
+	blind = 6 * time.Hour
+	// longestTrouble is how much is kept of what went wrong, in characters.
+	longestTrouble = 500
 )
 
 // Sale is what is known of a show's event while it is on sale.
@@ -50,6 +55,10 @@ func (s *Show) Move(now time.Time, sale Sale) []Change {
 		s.Outcome = Done
 		s.retryNow()
 		move(Finishing, "it has been kept up for as long as was asked, and nobody waits")
+	case s.AsksForSale(now) && !sale.Known && now.Sub(s.ended()) >= blind:
+		s.Outcome = Done
+		s.retryNow()
+		move(Finishing, "it is closed by its request, and nobody could find out whether people wait")
 	case s.State == Finishing && s.all(Waiting, LeftOut, Down):
 		move(s.Outcome, "everything that was brought up has been taken down")
 	case !s.Late && (s.State == Preparing && s.Unready(now) || s.LeftUp(now)):
@@ -62,8 +71,12 @@ func (s *Show) Move(now time.Time, sale Sale) []Change {
 
 // onSale is true once the event opens by the parameters that were set, whatever else is not ready.
 func (s *Show) onSale(now time.Time) bool {
-	return (s.State == Preparing || s.State == Ready) && s.Steps[Parameters].Progress == Up && !now.Before(s.Request.OnSale)
+	set := s.State == Ready || s.State == Preparing && s.Steps[Parameters].Progress == Up
+	return set && !now.Before(s.Request.OnSale)
 }
+
+// ended is when a show that was on sale has nothing left to be kept up for, by its request.
+func (s *Show) ended() time.Time { return later(s.Request.Ends(), s.Request.Closes) }
 
 // opening says what is missing when a show opens.
 func (s *Show) opening() string {
@@ -106,15 +119,24 @@ func (s *Show) all(progress ...Progress) bool {
 }
 
 // ToBringUp lists the steps to bring up, or to go on with, at now. A step that fails holds up none but
-// Readiness. A show on sale still gets what helps it.
+// Readiness. A show on sale still gets what helps it, until its end.
 func (s *Show) ToBringUp(now time.Time) []Step {
-	var steps []Step
-	for _, step := range Steps() {
-		if work := s.Steps[step]; s.wants(step) && (work.Progress == Waiting || work.Progress == Begun) && !now.Before(work.Next) {
-			steps = append(steps, step)
-		}
+	if s.State == Live && !now.Before(s.Request.Ends()) {
+		return nil
 	}
-	return steps
+	return slices.DeleteFunc(s.toDo(), func(step Step) bool { return s.State == Finishing || now.Before(s.Steps[step].Next) })
+}
+
+// toDo lists the steps that the state has something to do for, in the order in which they are brought
+// up, whenever they are tried again.
+func (s *Show) toDo() []Step {
+	return slices.DeleteFunc(Steps(), func(step Step) bool {
+		p := s.Steps[step].Progress
+		if s.State == Finishing {
+			return p != Begun && p != Up
+		}
+		return !s.wants(step) || p != Waiting && p != Begun
+	})
 }
 
 func (s *Show) wants(step Step) bool {
@@ -135,23 +157,37 @@ func (s *Show) wants(step Step) bool {
 
 // ToTakeDown lists the steps to take down, or to go on with, at now, in their order.
 func (s *Show) ToTakeDown(now time.Time) []Step {
-	var steps []Step
-	for _, step := range Steps() {
-		if work := s.Steps[step]; s.State == Finishing && (work.Progress == Begun || work.Progress == Up) && !now.Before(work.Next) {
-			steps = append(steps, step)
-		}
-	}
+	steps := slices.DeleteFunc(s.toDo(), func(step Step) bool { return s.State != Finishing || now.Before(s.Steps[step].Next) })
 	slices.Reverse(steps)
 	return steps
 }
 
-// Fail records that an attempt at a step failed, and when the next is due.
+// Fail records that an attempt at a step failed, and when the next is due: ever later, but once more
+// when all has to be ready and when the sale opens. Parameters are tried each minute, since without
+// them nothing opens.
 func (s *Show) Fail(step Step, trouble string, now time.Time) {
 	work := s.Steps[step]
 	work.Failures++
-	work.Trouble = trouble
+	work.Trouble = shorten(trouble)
 	work.Next = now.Add(min(firstPause<<min(work.Failures-1, 8), longestPause))
+	if step == Parameters {
+		work.Next = now.Add(firstPause)
+	}
+	for _, t := range []time.Time{s.Request.ReadyBy(), s.Request.OnSale} {
+		if now.Before(t) && work.Next.After(t) {
+			work.Next = t
+		}
+	}
 	s.Steps[step] = work
+}
+
+// shorten keeps a record small whatever a service answers.
+func shorten(trouble string) string {
+	trouble = strings.ToValidUTF8(trouble, "\uFFFD")
+	if runes := []rune(trouble); len(runes) > longestTrouble {
+		return string(runes[:longestTrouble-1]) + "…"
+	}
+	return trouble
 }
 
 // Came records how far a step has come without failing.
@@ -171,7 +207,7 @@ func (s *Show) retryNow() {
 }
 
 // Due is when there is something to do for the show, and false if there never will be. A time in the
-// past means now.
+// past means now. A show that somebody should look at is due all the time, so that it is counted.
 func (s *Show) Due() (time.Time, bool) {
 	due, some := s.moves()
 	if !s.Untold() {
@@ -191,10 +227,12 @@ func (s *Show) moves() (time.Time, bool) {
 		return r.OnSale, true
 	case Approved:
 		return r.Begins(), true
-	case Preparing, Finishing:
-		return s.Since, true
+	case Preparing:
+		return earlier(s.nextStep(), r.ReadyBy()), true
+	case Finishing:
+		return earlier(s.nextStep(), s.Since.Add(slow)), true
 	case Live:
-		if len(s.ToBringUp(r.Ends())) > 0 {
+		if len(s.toDo()) > 0 {
 			return s.Since, true
 		}
 		return r.Ends(), true
@@ -202,16 +240,36 @@ func (s *Show) moves() (time.Time, bool) {
 	return time.Time{}, false
 }
 
+// nextStep is when a step is to be worked on, or the state to be changed since none is left.
+func (s *Show) nextStep() time.Time {
+	steps := s.toDo()
+	if len(steps) == 0 {
+		return s.Since
+	}
+	next := s.Steps[steps[0]].Next
+	for _, step := range steps {
+		next = earlier(next, s.Steps[step].Next)
+	}
+	return later(next, s.Since) // one that was never tried has no time of its own
+}
+
 // Unready says whether somebody should look at now because the show is not ready when it should be.
 func (s *Show) Unready(now time.Time) bool {
 	return s.State == Preparing && !now.Before(s.Request.ReadyBy()) ||
-		s.State == Live && now.Before(s.Request.Ends()) && len(s.ToBringUp(s.Request.Ends())) > 0
+		s.State == Live && now.Before(s.Request.Ends()) && len(s.toDo()) > 0
 }
 
 // LeftUp says whether somebody should look at now because something is up that should not be.
 func (s *Show) LeftUp(now time.Time) bool {
-	return s.State == Finishing && now.Sub(s.Since) > slow ||
-		s.State == Live && now.Sub(later(s.Request.Ends(), s.Request.Closes)) > slow
+	return s.State == Finishing && now.Sub(s.Since) >= slow ||
+		s.State == Live && now.Sub(s.ended()) >= slow
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 func later(a, b time.Time) time.Time {

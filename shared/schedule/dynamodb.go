@@ -59,7 +59,7 @@ func (s *Schedule) Add(ctx context.Context, show hotshow.Show, first hotshow.Cha
 		event := len(items)
 		err = s.write(ctx, append(items[:event:event], s.takeEvent(show, version))...)
 		// Somebody else has taken the event in between: whether there is still room is looked at again.
-		return changedAt(err, event)
+		return changedFrom(err, event)
 	})
 	if refused(err) {
 		return fmt.Errorf("%s %s: %w", operation, show.ID, ErrExists)
@@ -116,8 +116,9 @@ func (s *Schedule) History(ctx context.Context, id string) ([]hotshow.Change, er
 }
 
 // Save writes the show over the version that was read, with the changes that were made since, and
-// counts its version up. A show that has become final gives its event free. Error: ErrStale. After any
-// error show is as it was.
+// counts its version up. A show that has become final gives its event free; one that is only requested
+// takes the event and the time that its request names by now. Errors: ErrStale, *Taken. After any error
+// show is as it was.
 func (s *Schedule) Save(ctx context.Context, show *hotshow.Show, changes ...hotshow.Change) error {
 	const operation = "save show"
 	next := *show
@@ -126,10 +127,14 @@ func (s *Schedule) Save(ctx context.Context, show *hotshow.Show, changes ...hots
 	if err != nil {
 		return fmt.Errorf("%s: %w", operation, err)
 	}
-	if show.State.Final() {
-		items = append(items, s.freeEvent(next))
-	}
-	err = again(ctx, func() error { return s.write(ctx, items...) })
+	err = again(ctx, func() error {
+		moving, err := s.moving(ctx, *show)
+		if err != nil {
+			return err
+		}
+		// Another show has taken the event in between: whether there is still room is looked at again.
+		return changedFrom(s.write(ctx, append(items[:len(items):len(items)], moving...)...), len(items))
+	})
 	if refused(err) {
 		return fmt.Errorf("%s %s: %w", operation, show.ID, ErrStale)
 	}
@@ -138,6 +143,36 @@ func (s *Schedule) Save(ctx context.Context, show *hotshow.Show, changes ...hots
 	}
 	*show = next
 	return nil
+}
+
+// moving is what is written of events together with a show: nothing while the show keeps its event and
+// its time.
+func (s *Schedule) moving(ctx context.Context, show hotshow.Show) ([]types.TransactWriteItem, error) {
+	if show.State.Final() {
+		return []types.TransactWriteItem{s.freeEvent(show.ID, show.Request.Event)}, nil
+	}
+	if show.State != hotshow.Requested {
+		return nil, nil
+	}
+	stored, err := s.Show(ctx, show.ID)
+	if err != nil {
+		return nil, err
+	}
+	all, version, err := s.spans(ctx, show.Request.Event)
+	if err != nil {
+		return nil, err
+	}
+	if other := all.overlapping(show); other != "" {
+		return nil, &Taken{By: other}
+	}
+	var items []types.TransactWriteItem
+	if held, ok := all[show.ID]; !ok || !held.equal(spanOf(show)) {
+		items = append(items, s.takeEvent(show, version))
+	}
+	if stored.Request.Event != show.Request.Event {
+		items = append(items, s.freeEvent(show.ID, stored.Request.Event))
+	}
+	return items, nil
 }
 
 // Holding returns what shows hold of a resource as of the latest write: the zero Holding if none ever did.
@@ -170,7 +205,7 @@ func (s *Schedule) UpdateHolding(ctx context.Context, resource string, change fu
 			condition = notThere
 		}
 		kept = h
-		return changedAt(s.write(ctx, s.put(holdingKey(resource), condition, attributes{
+		return changedFrom(s.write(ctx, s.put(holdingKey(resource), condition, attributes{
 			holdingAttribute: textOf(string(text)), versionAttribute: numberOf(version + 1),
 		})), 0)
 	})
@@ -318,10 +353,11 @@ func refused(err error) bool {
 // errChanged means that what a write was worked out from has changed since: work it out anew.
 var errChanged = errors.New("it was changed again and again while this was worked out")
 
-// changedAt makes the refusal of one item's condition errChanged, and leaves other errors alone.
-func changedAt(err error, item int) error {
+// changedFrom makes a refusal errChanged if conditions held of all items before one, and not of all from
+// it on. It leaves other errors alone.
+func changedFrom(err error, item int) error {
 	var r *refusal
-	if errors.As(err, &r) && r.condition == item {
+	if errors.As(err, &r) && r.condition >= item {
 		return errChanged
 	}
 	return err

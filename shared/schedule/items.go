@@ -129,6 +129,11 @@ type spans map[string]span
 
 type span struct{ from, to time.Time }
 
+// equal compares what is stored, which is whole seconds.
+func (s span) equal(other span) bool {
+	return s.from.Unix() == other.from.Unix() && s.to.Unix() == other.to.Unix()
+}
+
 func spanOf(show hotshow.Show) span {
 	from, to := show.Request.Span()
 	return span{from, to}
@@ -169,11 +174,11 @@ func (s *Schedule) takeEvent(show hotshow.Show, version int64) types.TransactWri
 
 // freeEvent takes the event from a show, if it still has it. It leaves the version: whoever has read
 // the item before sees more taken than is, and never less.
-func (s *Schedule) freeEvent(show hotshow.Show) types.TransactWriteItem {
+func (s *Schedule) freeEvent(id, event string) types.TransactWriteItem {
 	return types.TransactWriteItem{Update: &types.Update{
-		TableName: aws.String(s.table), Key: primary(eventKey(show.Request.Event)),
+		TableName: aws.String(s.table), Key: primary(eventKey(event)),
 		UpdateExpression:         aws.String("REMOVE #show"),
-		ExpressionAttributeNames: map[string]string{"#show": spanPrefix + show.ID},
+		ExpressionAttributeNames: map[string]string{"#show": spanPrefix + id},
 	}}
 }
 

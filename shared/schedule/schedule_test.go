@@ -211,6 +211,50 @@ func TestEventsAreTaken(t *testing.T) {
 	})
 }
 
+// A request that is changed takes its new event and time, if they are to be had, and gives the old ones free.
+func TestChangedRequests(t *testing.T) {
+	onEveryTable(t, func(t *testing.T, client *dynamodb.Client, table string) {
+		s, ctx := schedule.New(client, table), t.Context()
+		add(t, s, "b", "summer-tour", onsale)
+		a := add(t, s, "a", "winter-tour", onsale)
+		amend := func(r hotshow.Request) error {
+			t.Helper()
+			changed := a
+			change, err := changed.Amend(r, plan.Plan{}, asker, "", now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Save(ctx, &changed, change); err != nil {
+				return err
+			}
+			a = changed
+			return nil
+		}
+		var taken *schedule.Taken
+		if err := amend(request("summer-tour", onsale)); !errors.As(err, &taken) || taken.By != "b" || a.Version != 1 {
+			t.Errorf("moved to an event that is taken: %v", err)
+		}
+		for _, r := range []hotshow.Request{
+			request("winter-tour", onsale), request("winter-tour", onsale.Add(time.Hour)), request("autumn-tour", onsale),
+		} {
+			if err := amend(r); err != nil {
+				t.Fatal(err)
+			}
+			if got := read(t, s, "a"); !got.Request.Equal(r) || got.Version != a.Version {
+				t.Errorf("%+v", got)
+			}
+		}
+		if entries := list(t, s); len(entries) != 2 || entries[0].Event != "autumn-tour" {
+			t.Errorf("listed %+v", entries)
+		}
+		add(t, s, "c", "winter-tour", onsale)
+		show, first := newShow("d", "autumn-tour", onsale)
+		if err := s.Add(ctx, show, first); !errors.As(err, &taken) || taken.By != "a" {
+			t.Errorf("two shows of an event: %v", err)
+		}
+	})
+}
+
 // Of shows that are asked for at once, one event gets one.
 func TestAtOnce(t *testing.T) {
 	client, table := newTable(t)
