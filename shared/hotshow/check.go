@@ -23,7 +23,7 @@ const (
 
 	shortestOver, longestOver = time.Second, 30 * day
 	longestReadyBefore        = 7 * day
-	shortestKeep, longestKeep = 10 * time.Minute, 7 * day
+	shortestKeep, longestKeep = time.Minute, 7 * day
 	longestPreQueue           = 7 * day // before the on-sale: all is up for as long
 	longestOpen               = 90 * day
 	furthest                  = 2 * 365 * day
