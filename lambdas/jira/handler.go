@@ -1,0 +1,111 @@
+// Package jira is the function that Jira tells of requests for hot shows and of their approvals. An issue
+// of Service Management is the form: the door takes each webhook as the issue's latest state, and does
+// for the show what the hot shows' API would do for whoever changed the issue.
+package jira
+
+import (
+	"context"
+	"encoding/base64"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"waitingroom/shared/hotshow"
+	"waitingroom/shared/httpapi"
+	"waitingroom/shared/jira"
+)
+
+// Shows is where shows are kept; see package schedule.
+type Shows interface {
+	Add(ctx context.Context, show hotshow.Show, first hotshow.Change) error
+	Show(ctx context.Context, id string) (hotshow.Show, error)
+	Save(ctx context.Context, show *hotshow.Show, changes ...hotshow.Change) error
+}
+
+// Comments is where people are told what the door did not do. What changes a show, prepare tells them.
+type Comments interface {
+	Tell(ctx context.Context, issue, mark, text string) error
+}
+
+// Door takes webhooks. All fields are required.
+type Door struct {
+	Shows       Shows
+	Comments    Comments
+	Credentials jira.Source
+	Fields      jira.Fields
+	AllowSelf   bool // whether people may approve what they asked for
+	Now         func() time.Time
+	Log         *slog.Logger
+}
+
+// The door's own problems. Jira sends a webhook again after 408, 409, 425, 429, 5xx and no answer, and
+// after nothing else: https://developer.atlassian.com/cloud/jira/platform/webhooks/#retry-policy
+var (
+	BadSignature = &httpapi.Problem{Code: "bad-signature", Status: http.StatusUnauthorized, Title: "Bad signature",
+		Detail: "The webhook is not signed with this room's secret. Set the same secret in Jira and in Secrets Manager."}
+	TooEarly = &httpapi.Problem{Code: "too-early", Status: http.StatusTooEarly, Title: "Too early",
+		Detail: "An earlier webhook of this issue may still be on its way. Send this one again in some minutes."}
+)
+
+// Outcomes of a webhook.
+const (
+	taken   = "taken"   // the show is as the issue says, as far as it may be
+	refused = "refused" // something of what the issue says cannot be; a comment says what
+	ignored = "ignored" // nothing was done
+)
+
+// Answer says what was done. Jira does not read it; who tests the door does.
+type Answer struct {
+	Outcome string        `json:"outcome"`
+	Why     string        `json:"why,omitempty"`
+	Show    string        `json:"show,omitempty"`
+	State   hotshow.State `json:"state,omitempty"`
+}
+
+// NewHandler answers `POST /v1/jira`.
+func NewHandler(d *Door) httpapi.Handler {
+	return func(ctx context.Context, r httpapi.Request) (httpapi.Response, error) {
+		body, err := bodyOf(r)
+		if err != nil {
+			return httpapi.Response{}, err
+		}
+		credentials, err := d.Credentials.Credentials(ctx)
+		if err != nil {
+			return httpapi.Response{}, err
+		}
+		if err := credentials.Verify(body, httpapi.Header(r, jira.SignatureHeader)); err != nil {
+			d.Log.WarnContext(ctx, "webhook refused", "request", r.RequestContext.RequestID, "error", err)
+			return httpapi.Response{}, BadSignature
+		}
+		webhook, err := jira.ParseWebhook(body)
+		if err != nil {
+			return httpapi.Response{}, d.misread(ctx, r, err)
+		}
+		answer, err := d.take(ctx, webhook)
+		if err != nil {
+			return httpapi.Response{}, d.misread(ctx, r, err)
+		}
+		d.Log.InfoContext(ctx, "webhook", "kind", string(webhook.Kind), "issue", webhook.Issue.Key, "outcome", answer.Outcome,
+			"why", answer.Why, "show", answer.Show, "state", string(answer.State))
+		return httpapi.OK(http.StatusOK, answer)
+	}
+}
+
+// bodyOf is the body as Jira signed it.
+func bodyOf(r httpapi.Request) ([]byte, error) {
+	body := []byte(r.Body)
+	if r.IsBase64Encoded {
+		if base64.StdEncoding.DecodedLen(len(r.Body)) > jira.MaxWebhook+2 {
+			return nil, httpapi.TooLarge
+		}
+		decoded, err := base64.StdEncoding.DecodeString(r.Body)
+		if err != nil {
+			return nil, httpapi.BadRequest("The body is not readable.")
+		}
+		body = decoded
+	}
+	if len(body) > jira.MaxWebhook {
+		return nil, httpapi.TooLarge
+	}
+	return body, nil
+}

@@ -1,0 +1,222 @@
+package jira
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"waitingroom/shared/hotshow"
+	"waitingroom/shared/jira"
+	"waitingroom/shared/schedule"
+)
+
+// verdict is what a webhook comes to by itself, before the show is looked at.
+type verdict struct {
+	webhook   jira.Webhook
+	now       time.Time
+	allowSelf bool
+
+	request   hotshow.Request
+	invalid   error  // why there is no request: *hotshow.Invalid or *schedule.Taken
+	hash      string // of what the fields hold
+	decision  jira.Decision
+	cancelled bool // the issue's status says so
+	edited    bool // the webhook is about a change of what is asked for
+}
+
+// notice is what people are told in a comment. Its mark stands for what it is about, so that neither a
+// webhook that comes twice nor the webhook that the comment itself causes makes a second one.
+type notice struct{ mark, why, text string }
+
+// read judges a webhook. Errors are jira.ErrWebhook.
+func (d *Door) read(w jira.Webhook, now time.Time) (verdict, error) {
+	v := verdict{webhook: w, now: now, allowSelf: d.AllowSelf, cancelled: d.Fields.Cancelled(w.Issue), edited: d.Fields.Edited(w)}
+	body, err := d.Fields.Body(w.Issue)
+	if err != nil {
+		return verdict{}, err
+	}
+	sum := sha256.Sum256(body)
+	v.hash = hex.EncodeToString(sum[:8])
+	v.request, v.invalid = hotshow.ParseRequest(body, now)
+	if w.Issue.Reporter == "" && v.invalid == nil {
+		v.invalid = &hotshow.Invalid{Problems: []string{"reporter: the issue has none: say who asks"}}
+	}
+	v.decision, err = d.Fields.Decision(w.Issue)
+	return v, err
+}
+
+func (v verdict) reporter() hotshow.Person { return hotshow.JiraPerson(v.webhook.Issue.Reporter) }
+
+// by is who did what the webhook is about.
+func (v verdict) by() hotshow.Person {
+	if v.webhook.By == "" {
+		return v.reporter()
+	}
+	return hotshow.JiraPerson(v.webhook.By)
+}
+
+// ends says whether the issue asks for nothing any more.
+func (v verdict) ends() bool { return v.cancelled || v.webhook.Kind == jira.Deleted }
+
+// late says whether what is asked for was changed after it had been approved, by somebody who did not
+// approve it: what was approved is not what the issue says now.
+func (v verdict) late() bool {
+	return v.decision.Outcome == jira.Approved && v.edited && !slices.Contains(v.decision.By, v.webhook.By)
+}
+
+// judged says whether a show that has heard of a webhook at seen has heard of the decision, and so took or
+// refused it then. It stays in the issue, and must not come to count for what is asked for later.
+func (v verdict) judged(seen int64) bool { return seen >= v.decision.At.UnixMilli() }
+
+// early says whether such a late change came before the approval's own webhook, which has to come first:
+// it alone says what was approved. One that is no more on its way was refused, or is lost.
+func (v verdict) early(seen int64) bool {
+	return v.late() && !v.judged(seen) && v.now.Before(v.decision.At.Add(onItsWay))
+}
+
+// apply brings the show to what the issue says, in the order in which people do it, and returns the
+// changes and what people are to be told.
+func (v verdict) apply(show *hotshow.Show) (changes []hotshow.Change, notices []notice) {
+	for _, part := range []func(*hotshow.Show) (hotshow.Change, *notice){v.amend, v.decide, v.end} {
+		change, told := part(show)
+		if change.Number > 0 {
+			changes = append(changes, change)
+		}
+		if told != nil {
+			notices = append(notices, *told)
+		}
+	}
+	return changes, notices
+}
+
+// amend takes over what the fields say now, until somebody has approved it.
+func (v verdict) amend(show *hotshow.Show) (change hotshow.Change, told *notice) {
+	switch {
+	case show.State != hotshow.Requested:
+		if v.edited && !show.State.Final() && !v.ends() {
+			told = &notice{"edit-" + v.hash, "it was changed after it was approved",
+				"The change has no effect on the show, which stays as it was approved. " +
+					"To have it otherwise, cancel this request and make a new one."}
+		}
+	case v.ends():
+	case v.invalid != nil:
+		wrong := v.wrong(v.invalid)
+		told = &wrong
+	case !v.request.Equal(show.Request):
+		change, _ = show.Amend(v.request, planOf(v.request), v.by(), "changed in Jira", v.now) // it is requested
+	}
+	return change, told
+}
+
+// decide approves or rejects. An approval counts once, and only for what the show says.
+func (v verdict) decide(show *hotshow.Show) (change hotshow.Change, told *notice) {
+	switch {
+	case v.decision.Outcome == jira.Approved && show.Approver == "":
+		return v.approve(show)
+	case v.decision.Outcome != jira.Declined:
+		return change, nil
+	case show.State == hotshow.Requested:
+		change, _ = show.Reject(v.decider(), "declined in Jira", v.now)
+	case v.ended(show):
+	case show.State == hotshow.Approved || show.State == hotshow.Preparing || show.State == hotshow.Ready:
+		change, _ = show.Cancel(v.decider(), "declined in Jira", v.now)
+	}
+	return change, nil
+}
+
+func (v verdict) approve(show *hotshow.Show) (hotshow.Change, *notice) {
+	refuse := func(why, text string) (hotshow.Change, *notice) {
+		return hotshow.Change{}, &notice{"approval-" + v.decision.Approval, why, text}
+	}
+	switch {
+	case v.judged(show.Jira.Seen):
+		return hotshow.Change{}, nil
+	case show.State != hotshow.Requested:
+		return refuse("it is "+string(show.State),
+			fmt.Sprintf("The approval has no effect: the show is %s. To have the show, make a new request.", show.State))
+	case v.invalid != nil: // whoever mends the fields is told
+		return hotshow.Change{}, nil
+	case v.late() || v.webhook.At > v.decision.At.Add(onItsWay).UnixMilli():
+		return refuse("it may have been changed after it was approved",
+			"The approval has no effect: the request may have been changed after it. Have it approved again.")
+	case len(v.decision.By) == 0:
+		return refuse("nobody is named who approved it", "The approval has no effect: Jira does not say whose it is.")
+	}
+	by, ok := v.approver(show)
+	if !ok {
+		return refuse("nobody approves their own request",
+			"The approval has no effect: nobody approves what they asked for themselves. Have somebody else approve it.")
+	}
+	change, err := show.Approve(by, "approved in Jira", v.allowSelf, v.now)
+	if err != nil {
+		return refuse(err.Error(), "The approval has no effect: "+err.Error()+".")
+	}
+	return change, nil
+}
+
+// approver is one who approved and may: not who asked for the show, not who reports the issue by now,
+// nor who wrote it on somebody's behalf.
+func (v verdict) approver(show *hotshow.Show) (hotshow.Person, bool) {
+	for _, account := range v.decision.By {
+		by := hotshow.JiraPerson(account)
+		own := by.Same(show.AskedBy) || account == v.webhook.Issue.Reporter || account == v.webhook.Issue.Creator
+		if !own || v.allowSelf {
+			return by, true
+		}
+	}
+	return "", false
+}
+
+// decider is who decided, as far as Jira says.
+func (v verdict) decider() hotshow.Person {
+	if len(v.decision.By) == 0 {
+		return v.by()
+	}
+	return hotshow.JiraPerson(v.decision.By[0])
+}
+
+// end cancels a show whose issue is cancelled or gone.
+func (v verdict) end(show *hotshow.Show) (hotshow.Change, *notice) {
+	if !v.ends() || v.ended(show) {
+		return hotshow.Change{}, nil
+	}
+	why := "cancelled in Jira"
+	if v.webhook.Kind == jira.Deleted {
+		why = "its issue in Jira was deleted"
+	}
+	change, err := show.Cancel(v.by(), why, v.now)
+	if err != nil {
+		return hotshow.Change{}, &notice{"cancel", err.Error(), "The show is not cancelled: " + err.Error() + "."}
+	}
+	return change, nil
+}
+
+// ended says whether the show comes to its end already.
+func (v verdict) ended(show *hotshow.Show) bool {
+	return show.State.Final() || show.State == hotshow.Finishing
+}
+
+// wrong tells whoever asked what to mend, and whoever approved that it had no effect.
+func (v verdict) wrong(err error) notice {
+	var text strings.Builder
+	text.WriteString("This cannot be made a show yet. Mend the fields of this request, and it is looked at again:\n")
+	var other *schedule.Taken
+	var invalid *hotshow.Invalid
+	mark := "wrong-" + v.hash
+	switch {
+	case errors.As(err, &other):
+		mark = "taken-" + v.hash
+		text.WriteString("event: " + other.Error() + "; choose another time or have that one cancelled")
+	case errors.As(err, &invalid):
+		text.WriteString(strings.Join(invalid.Problems, "\n"))
+	}
+	if v.decision.Outcome == jira.Approved {
+		mark += "-approved"
+		text.WriteString("\nIts approval has no effect: once it is mended, have it approved again.")
+	}
+	return notice{mark, "what is asked for cannot be", text.String()}
+}
