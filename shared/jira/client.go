@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -129,18 +130,21 @@ type commentProperty struct {
 	Value any    `json:"value"`
 }
 
-// has says whether one of the issue's newest comments carries the mark. Comments of an issue come
-// without their properties, which only a list of comments by their ids has.
+// has says whether one of the issue's newest comments carries the mark. It is documented that a list of
+// comments by their ids has their properties, and not whether an issue's comments have them when asked.
 func (c *Client) has(ctx context.Context, credentials Credentials, issue, mark string) (bool, error) {
 	var page struct {
 		Comments []comment `json:"comments"`
 	}
-	path := commentsOf(issue) + "?orderBy=-created&maxResults=" + strconv.Itoa(newest)
+	path := commentsOf(issue) + "?expand=properties&orderBy=-created&maxResults=" + strconv.Itoa(newest)
 	if err := c.call(ctx, credentials, http.MethodGet, path, nil, &page); err != nil {
 		return false, err
 	}
 	var ids []int64
 	for _, written := range page.Comments {
+		if written.Properties != nil {
+			return anyMarked(page.Comments, mark), nil
+		}
 		id, err := strconv.ParseInt(written.ID, 10, 64)
 		if err != nil {
 			return false, fmt.Errorf("%w: its comments have ids that are no numbers", ErrRefused)
@@ -157,12 +161,11 @@ func (c *Client) has(ctx context.Context, credentials Credentials, issue, mark s
 	if err := c.call(ctx, credentials, http.MethodPost, "/rest/api/3/comment/list?expand=properties", wanted, &list); err != nil {
 		return false, err
 	}
-	for _, written := range list.Values {
-		if written.marked(mark) {
-			return true, nil
-		}
-	}
-	return false, nil
+	return anyMarked(list.Values, mark), nil
+}
+
+func anyMarked(comments []comment, mark string) bool {
+	return slices.ContainsFunc(comments, func(written comment) bool { return written.marked(mark) })
 }
 
 func (w comment) marked(mark string) bool {
@@ -174,7 +177,9 @@ func (w comment) marked(mark string) bool {
 	return false
 }
 
-func commentsOf(issue string) string { return "/rest/api/3/issue/" + url.PathEscape(issue) + "/comment" }
+func commentsOf(issue string) string {
+	return "/rest/api/3/issue/" + url.PathEscape(issue) + "/comment"
+}
 
 // newComment is one that whoever asked may see in the portal, one paragraph for each line of text.
 // https://developer.atlassian.com/cloud/jira/platform/apis/document/structure/
