@@ -132,17 +132,23 @@ func (v verdict) approve(show *hotshow.Show) (hotshow.Change, *notice) {
 	refuse := func(why, text string) (hotshow.Change, *notice) {
 		return hotshow.Change{}, &notice{"approval-" + v.decision.Approval, why, text}
 	}
-	switch {
-	case v.judged(show.Jira.Seen):
-		return hotshow.Change{}, nil
-	case show.State != hotshow.Requested:
-		return refuse("it is "+string(show.State),
-			fmt.Sprintf("The approval has no effect: the show is %s. To have the show, make a new request.", show.State))
-	case v.invalid != nil: // whoever mends the fields is told
-		return hotshow.Change{}, nil
-	case v.late() || v.webhook.At > v.decision.At.Add(onItsWay).UnixMilli():
+	requested := show.State == hotshow.Requested
+	again := func() (hotshow.Change, *notice) {
 		return refuse("it may have been changed after it was approved",
 			"The approval has no effect: the request may have been changed after it. Have it approved again.")
+	}
+	switch {
+	case requested && v.invalid != nil: // whoever mends the fields is told
+		return hotshow.Change{}, nil
+	case requested && v.late():
+		return again()
+	case v.judged(show.Jira.Seen):
+		return hotshow.Change{}, nil
+	case !requested:
+		return refuse("it is "+string(show.State),
+			fmt.Sprintf("The approval has no effect: the show is %s. To have the show, make a new request.", show.State))
+	case v.webhook.At > v.decision.At.Add(onItsWay).UnixMilli():
+		return again()
 	case len(v.decision.By) == 0:
 		return refuse("nobody is named who approved it", "The approval has no effect: Jira does not say whose it is.")
 	}
