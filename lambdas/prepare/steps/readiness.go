@@ -12,12 +12,14 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"github.com/aws/smithy-go"
 	"golang.org/x/time/rate"
 
 	"waitingroom/lambdas/prepare"
@@ -35,13 +37,13 @@ const (
 	probes = 10
 	// probeRate lets a visitor in at once, and is below what alarms on rates look at.
 	probeRate = "60"
-	// ahead is how long after its parameters are set a probe goes on sale. tick looks at new parameters
+	// probeAhead is how long after its parameters are set a probe goes on sale. tick looks at new parameters
 	// once a minute, and takes an on-sale for one to come that was so when they were announced.
-	ahead = 90 * time.Second
-	// writable is how long before it an on-sale is still set: later it might be past when it is read.
-	writable = 30 * time.Second
-	// patience is how long after the on-sale a status that does not say so is nothing to tell of.
-	patience = time.Minute
+	probeAhead = 90 * time.Second
+	// probeWritable is how long before it an on-sale is still set: later it might be past when it is read.
+	probeWritable = 30 * time.Second
+	// probePatience is how long after the on-sale a status that does not say so is nothing to tell of.
+	probePatience = time.Minute
 	// attemptFor is how long after the on-sale a visitor is tried, before another probe begins.
 	attemptFor = 4 * time.Minute
 	// closesAfter ends a probe that nobody closed. The lease outlives that, so that who takes the event
@@ -51,30 +53,34 @@ const (
 	// neverBegan is how long after the promise to close it an event without a run of the probe counts as
 	// one that has none: tick looks every minute, its starts are up to two minutes apart.
 	neverBegan = 3 * time.Minute
-	// soon is how long before the on-sale a run waits for it rather than leave it to the next.
-	soon = 8 * time.Second
-	// again is how long after a call that was not answered as it should be the next one is made.
-	again = 2 * time.Second
-	// runFor is how long one call of the step goes on; the last answer may come answerWithin later.
-	runFor = 14 * time.Second
+	// probeSoon is how long before the on-sale a run waits for it rather than leave it to the next.
+	probeSoon = 8 * time.Second
+	// probeAgain is how long after a call that was not answered as it should be the next one is made.
+	probeAgain = 2 * time.Second
+	// probeCalls is how often Parameter Store is called in a second: all probes together begin within a
+	// minute, and Parameters leaves as much of the quota.
+	probeCalls = 4
+	// probeRunFor is how long one call of the step goes on; the last answer may come answerWithin later.
+	probeRunFor = 14 * time.Second
 )
 
 // Stages of a probe, in their order. Each is held before what it is about is done.
 const (
 	stageNone    = ""        // nothing is set: what an earlier probe left is cleared away
-	stageWriting = "writing" // some of the parameters may be set
-	stageOpen    = "open"    // all of them are; a visitor is sent
+	stageWriting = "writing" // some parameters are set, which put nothing on sale
+	stageOpening = "opening" // the on-sale is decided, and may be set
+	stageOpen    = "open"    // everything is; a visitor is sent
 	stageClosing = "closing" // it is being closed, and its parameters removed
 	stageGone    = "gone"    // nothing is left of it
 )
 
 // What is held of a probe. Never a secret, a ticket or a pass.
 const (
-	heldProbe   = "probe"   // its event
-	heldStage   = "stage"   // see above
-	heldOnSale  = "onsale"  // RFC 3339: tells its run from others of the event
-	heldClosing = "closing" // when its closing began, RFC 3339
-	heldPassed  = "passed"  // "yes" once a visitor got a good pass
+	heldProbe        = "probe"   // its event
+	heldProbeStage   = "stage"   // see above
+	heldProbeOnSale  = "onsale"  // RFC 3339: tells its run from others of the event
+	heldProbeClosing = "closing" // when its closing began, RFC 3339
+	heldProbePassed  = "passed"  // "yes" once a visitor got a good pass
 )
 
 // The parameters of a probe. `state` is removed last: without it, a changed on-sale counts.
@@ -92,11 +98,6 @@ type ProbeParameters interface {
 	DeleteParameters(context.Context, *ssm.DeleteParametersInput, ...func(*ssm.Options)) (*ssm.DeleteParametersOutput, error)
 }
 
-// ProbeHoldings is what is needed of *schedule.Schedule.
-type ProbeHoldings interface {
-	UpdateHolding(ctx context.Context, resource string, change func(*schedule.Holding) error) (schedule.Holding, error)
-}
-
 // Readiness sends a visitor through the room as it stands: an event of its own is put on sale with the
 // show's target, and somebody joins it, is admitted and gets a pass that the shop's gate would take.
 // The event is closed and its parameters are removed before the step is up.
@@ -104,24 +105,23 @@ type Readiness struct {
 	parameters ProbeParameters
 	pace       *rate.Limiter
 	path       string
-	holdings   ProbeHoldings
+	holdings   Holdings
 	room       *Room
 	now        func() time.Time
 	log        *slog.Logger
 }
 
-// NewReadiness returns the step. pace limits calls of Parameter Store, together with whoever else has it;
-// path is where promoters set events, with both slashes.
-func NewReadiness(parameters ProbeParameters, pace *rate.Limiter, path string, holdings ProbeHoldings, room *Room,
-	now func() time.Time, log *slog.Logger) *Readiness {
-	return &Readiness{parameters, pace, path, holdings, room, now, log}
+// NewReadiness returns the step, whose shows share a pace. path is where promoters set events, with a slash
+// at both ends.
+func NewReadiness(parameters ProbeParameters, path string, holdings Holdings, room *Room, now func() time.Time, log *slog.Logger) *Readiness {
+	return &Readiness{parameters, rate.NewLimiter(probeCalls, 1), path, holdings, room, now, log}
 }
 
 // Up is done when a visitor has got a pass and the probe is gone. While all events for probing are other
 // shows', it waits.
 func (r *Readiness) Up(ctx context.Context, t *prepare.Task) (hotshow.Progress, error) {
 	p := r.probe(t)
-	if p.held(heldStage) == stageGone && p.passed() {
+	if p.held(heldProbeStage) == stageGone && p.passed() {
 		return p.leave(ctx, hotshow.Up)
 	}
 	leased, err := p.lease(ctx)
@@ -130,11 +130,13 @@ func (r *Readiness) Up(ctx context.Context, t *prepare.Task) (hotshow.Progress, 
 	}
 	for {
 		var on bool
-		switch p.held(heldStage) {
+		switch p.held(heldProbeStage) {
 		case stageNone:
 			on, err = p.begin(ctx)
 		case stageWriting:
 			on, err = p.write(ctx)
+		case stageOpening:
+			on, err = p.open(ctx)
 		case stageOpen:
 			on, err = p.visit(ctx)
 		case stageClosing:
@@ -143,12 +145,15 @@ func (r *Readiness) Up(ctx context.Context, t *prepare.Task) (hotshow.Progress, 
 			if p.passed() {
 				return p.leave(ctx, hotshow.Up)
 			}
-			on, err = true, p.hold(ctx, heldStage, stageNone)
+			on, err = true, p.hold(ctx, heldProbeStage, stageNone)
 		default:
-			return "", fmt.Errorf("the probe is at an unknown stage, %.40q", p.held(heldStage))
+			return "", fmt.Errorf("the probe is at an unknown stage, %.40q", p.held(heldProbeStage))
 		}
-		if err != nil || !on {
-			return hotshow.Begun, unlessBusy(err)
+		if err != nil {
+			return goOn(err)
+		}
+		if !on {
+			return hotshow.Begun, nil
 		}
 	}
 }
@@ -156,7 +161,7 @@ func (r *Readiness) Up(ctx context.Context, t *prepare.Task) (hotshow.Progress, 
 // Down closes the probe and removes its parameters, if there is one.
 func (r *Readiness) Down(ctx context.Context, t *prepare.Task) (hotshow.Progress, error) {
 	p := r.probe(t)
-	stage := p.held(heldStage)
+	stage := p.held(heldProbeStage)
 	if stage == stageNone || stage == stageGone {
 		return p.leave(ctx, hotshow.Down)
 	}
@@ -172,20 +177,13 @@ func (r *Readiness) Down(ctx context.Context, t *prepare.Task) (hotshow.Progress
 			return hotshow.Begun, err
 		}
 	}
-	if gone, err := p.close(ctx); err != nil || !gone {
-		return hotshow.Begun, unlessBusy(err)
+	switch gone, err := p.close(ctx); {
+	case err != nil:
+		return goOn(err)
+	case !gone:
+		return hotshow.Begun, nil
 	}
 	return p.leave(ctx, hotshow.Down)
-}
-
-// errBusy means that Parameter Store has no room for another call in this run: the next one goes on.
-var errBusy = errors.New("too many calls of Parameter Store wait")
-
-func unlessBusy(err error) error {
-	if errors.Is(err, errBusy) {
-		return nil
-	}
-	return err
 }
 
 // probe is one call's work on a show's probe.
@@ -195,7 +193,7 @@ type probe struct {
 	end  time.Time // nothing is waited for beyond it
 }
 
-func (r *Readiness) probe(t *prepare.Task) *probe { return &probe{r, t, r.now().Add(runFor)} }
+func (r *Readiness) probe(t *prepare.Task) *probe { return &probe{r, t, r.now().Add(probeRunFor)} }
 
 func (p *probe) held(key string) string { return p.task.Held[key] }
 
@@ -206,15 +204,15 @@ func (p *probe) hold(ctx context.Context, key, value string) error {
 	return p.task.Hold(ctx, key, value)
 }
 
-// goOn goes on to a stage, before which a value is held that it needs.
-func (p *probe) goOn(ctx context.Context, stage, key, value string) error {
+// advance goes on to a stage, before which a value is held that it needs.
+func (p *probe) advance(ctx context.Context, stage, key, value string) error {
 	if err := p.hold(ctx, key, value); err != nil {
 		return err
 	}
-	return p.hold(ctx, heldStage, stage)
+	return p.hold(ctx, heldProbeStage, stage)
 }
 
-func (p *probe) passed() bool { return p.held(heldPassed) == "yes" }
+func (p *probe) passed() bool { return p.held(heldProbePassed) == "yes" }
 
 func (p *probe) event() string { return p.held(heldProbe) }
 
@@ -275,9 +273,9 @@ func (p *probe) lease(ctx context.Context) (bool, error) {
 			return mine, err
 		}
 		if p.passed() {
-			return true, p.hold(ctx, heldStage, stageGone)
+			return true, p.hold(ctx, heldProbeStage, stageGone)
 		}
-		if err := p.hold(ctx, heldStage, stageNone); err != nil {
+		if err := p.hold(ctx, heldProbeStage, stageNone); err != nil {
 			return false, err
 		}
 	}
@@ -322,7 +320,7 @@ func (p *probe) begin(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	if found && !over(status) {
-		if err := p.hold(ctx, heldOnSale, status.OnSale); err != nil {
+		if err := p.hold(ctx, heldProbeOnSale, status.OnSale); err != nil {
 			return false, err
 		}
 		return true, p.closing(ctx)
@@ -330,41 +328,50 @@ func (p *probe) begin(ctx context.Context) (bool, error) {
 	if err := p.remove(ctx); err != nil {
 		return false, err
 	}
-	onSale := p.now().Add(ahead).UTC().Truncate(time.Second).Format(time.RFC3339)
-	return true, p.goOn(ctx, stageWriting, heldOnSale, onSale)
+	return true, p.hold(ctx, heldProbeStage, stageWriting)
 }
 
 // closing begins to close the probe.
 func (p *probe) closing(ctx context.Context) error {
-	return p.goOn(ctx, stageClosing, heldClosing, p.now().UTC().Format(time.RFC3339))
+	return p.advance(ctx, stageClosing, heldProbeClosing, p.now().UTC().Format(time.RFC3339))
 }
 
-// write sets the parameters, the on-sale last: with it the run begins. Setting them again is harmless.
+// write sets what puts nothing on sale, and decides when the probe goes on sale. Setting it again is
+// harmless.
 func (p *probe) write(ctx context.Context) (bool, error) {
-	onSale := p.heldTime(heldOnSale)
-	if p.now().After(onSale.Add(-writable)) {
+	if err := p.put(ctx, paramTarget, p.task.Show.Request.Target); err != nil {
+		return false, err
+	}
+	if err := p.put(ctx, paramRate, probeRate); err != nil {
+		return false, err
+	}
+	onSale := p.now().Add(probeAhead).UTC().Truncate(time.Second).Format(time.RFC3339)
+	return true, p.advance(ctx, stageOpening, heldProbeOnSale, onSale)
+}
+
+// open sets the on-sale, with which the run begins, and before it when the probe ends whatever happens.
+// Setting them again is harmless.
+func (p *probe) open(ctx context.Context) (bool, error) {
+	onSale := p.heldTime(heldProbeOnSale)
+	if p.now().After(onSale.Add(-probeWritable)) {
 		return true, p.closing(ctx)
 	}
-	for _, parameter := range []struct{ name, value string }{
-		{paramTarget, p.task.Show.Request.Target},
-		{paramRate, probeRate},
-		{paramCloses, onSale.Add(closesAfter).Format(time.RFC3339)},
-		{paramOnSale, p.held(heldOnSale)},
-	} {
-		if err := p.put(ctx, parameter.name, parameter.value); err != nil {
-			return false, err
-		}
+	if err := p.put(ctx, paramCloses, onSale.Add(closesAfter).Format(time.RFC3339)); err != nil {
+		return false, err
 	}
-	return true, p.hold(ctx, heldStage, stageOpen)
+	if err := p.put(ctx, paramOnSale, p.held(heldProbeOnSale)); err != nil {
+		return false, err
+	}
+	return true, p.hold(ctx, heldProbeStage, stageOpen)
 }
 
 func (p *probe) put(ctx context.Context, name, value string) error {
 	name = p.path + p.event() + "/" + name
-	if p.pace.Wait(ctx) != nil {
-		return errBusy
-	}
-	_, err := p.parameters.PutParameter(ctx, &ssm.PutParameterInput{
-		Name: &name, Value: &value, Type: types.ParameterTypeString, Overwrite: aws.Bool(true),
+	err := p.call(ctx, func() error {
+		_, err := p.parameters.PutParameter(ctx, &ssm.PutParameterInput{
+			Name: &name, Value: &value, Type: types.ParameterTypeString, Overwrite: aws.Bool(true),
+		})
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("set %s: %w", name, err)
@@ -379,27 +386,41 @@ func (p *probe) remove(ctx context.Context) error {
 		for _, name := range list {
 			whole = append(whole, p.path+p.event()+"/"+name)
 		}
-		if p.pace.Wait(ctx) != nil {
-			return errBusy
-		}
-		if _, err := p.parameters.DeleteParameters(ctx, &ssm.DeleteParametersInput{Names: whole}); err != nil {
+		err := p.call(ctx, func() error {
+			_, err := p.parameters.DeleteParameters(ctx, &ssm.DeleteParametersInput{Names: whole})
+			return err
+		})
+		if err != nil {
 			return fmt.Errorf("remove the parameters of %s: %w", p.event(), err)
 		}
 	}
 	return nil
 }
 
+// call waits for its turn to call Parameter Store.
+func (p *probe) call(ctx context.Context, do func() error) error {
+	if p.pace.Wait(ctx) != nil {
+		return errNotNow
+	}
+	err := do()
+	var refused smithy.APIError
+	if errors.As(err, &refused) && slices.Contains([]string{"ThrottlingException", "TooManyUpdates"}, refused.ErrorCode()) {
+		return errNotNow
+	}
+	return err
+}
+
 // visit waits for the opening and sends a visitor. The probe of one who did not get through in time is
 // closed, and another begins.
 func (p *probe) visit(ctx context.Context) (bool, error) {
-	onSale := p.heldTime(heldOnSale)
-	if p.now().Before(onSale.Add(-soon)) {
+	onSale := p.heldTime(heldProbeOnSale)
+	if p.now().Before(onSale.Add(-probeSoon)) {
 		return false, nil
 	}
 	trouble := p.tryVisit(ctx)
 	switch {
 	case trouble == nil:
-		if err := p.hold(ctx, heldPassed, "yes"); err != nil {
+		if err := p.hold(ctx, heldProbePassed, "yes"); err != nil {
 			return false, err
 		}
 		return true, p.closing(ctx)
@@ -410,7 +431,7 @@ func (p *probe) visit(ctx context.Context) (bool, error) {
 			return false, err
 		}
 		return false, fmt.Errorf("no visitor got through, another probe begins: %w", trouble)
-	case errors.Is(trouble, errNotOpen) && p.now().Before(onSale.Add(patience)):
+	case errors.Is(trouble, errNotOpen) && p.now().Before(onSale.Add(probePatience)):
 		return false, nil
 	}
 	return false, trouble
@@ -430,7 +451,7 @@ func (p *probe) tryVisit(ctx context.Context) error {
 		if err == nil {
 			return p.enter(ctx)
 		}
-		if errors.Is(err, errEnded) || !p.pause(ctx, again) {
+		if errors.Is(err, errEnded) || !p.pause(ctx, probeAgain) {
 			return err
 		}
 	}
@@ -458,7 +479,7 @@ func (p *probe) opened(ctx context.Context) error {
 // is says whether a status is of this probe and not of an earlier one of the event.
 func (p *probe) is(status room.Status) bool {
 	onSale, err := time.Parse(time.RFC3339, status.OnSale)
-	return err == nil && onSale.Equal(p.heldTime(heldOnSale))
+	return err == nil && onSale.Equal(p.heldTime(heldProbeOnSale))
 }
 
 // enter joins with a new secret, waits for the turn, and checks the pass.
@@ -486,7 +507,7 @@ func (p *probe) enter(ctx context.Context) error {
 func (p *probe) insist(ctx context.Context, path, body string, answer any) error {
 	path = names.PathOf(path, p.event())
 	for {
-		wait := again
+		wait := probeAgain
 		a, err := p.room.ask(ctx, http.MethodPost, path, body, nil)
 		switch {
 		case err != nil:
@@ -496,7 +517,7 @@ func (p *probe) insist(ctx context.Context, path, body string, answer any) error
 			}
 			return nil
 		default:
-			err, wait = p.room.unexpected(http.MethodPost, path, a), a.retryAfter(again)
+			err, wait = p.room.unexpected(http.MethodPost, path, a), a.retryAfter(probeAgain)
 		}
 		if !p.pause(ctx, wait) {
 			return err
@@ -536,12 +557,12 @@ func (p *probe) check(ctx context.Context, token, redirect string) error {
 // only when its run is over, or when it certainly has none: who removes them from a sale that goes on
 // sets off an alarm.
 func (p *probe) close(ctx context.Context) (gone bool, err error) {
-	if p.held(heldClosing) == "" {
+	if p.held(heldProbeClosing) == "" {
 		if err := p.closing(ctx); err != nil {
 			return false, err
 		}
 	}
-	since := p.heldTime(heldClosing)
+	since := p.heldTime(heldProbeClosing)
 	for told := false; ; {
 		status, found, err := p.room.status(ctx, p.event())
 		if err != nil {
@@ -557,8 +578,8 @@ func (p *probe) close(ctx context.Context) (gone bool, err error) {
 			}
 			told = true
 		}
-		if !p.pause(ctx, again) {
-			if p.now().Sub(since) > neverBegan+patience {
+		if !p.pause(ctx, probeAgain) {
+			if p.now().Sub(since) > neverBegan+probePatience {
 				return false, fmt.Errorf("the probe %s does not close: its status says %.40q, see whether tick runs", p.event(), status.Phase)
 			}
 			return false, nil
@@ -567,5 +588,5 @@ func (p *probe) close(ctx context.Context) (gone bool, err error) {
 	if err := p.remove(ctx); err != nil {
 		return false, err
 	}
-	return true, p.goOn(ctx, stageGone, heldClosing, "")
+	return true, p.advance(ctx, stageGone, heldProbeClosing, "")
 }
