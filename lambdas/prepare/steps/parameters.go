@@ -1,0 +1,290 @@
+package steps
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"github.com/aws/smithy-go"
+	"golang.org/x/time/rate"
+
+	"waitingroom/lambdas/prepare"
+	"waitingroom/shared/hotshow"
+	"waitingroom/shared/schedule"
+	"waitingroom/shared/settings"
+)
+
+const (
+	// readsPerSecond leaves the most of Parameter Store's 40 reads a second to tick and to other systems.
+	readsPerSecond = 5
+	// writesPerSecond writes the parameters of 50 shows within one run. Parameter Store's documentation
+	// has no figure for PutParameter; people who asked AWS were told of 3 a second, and of 10 with higher
+	// throughput, on top of bursts. So the pace is halved whenever it proves too fast, down to
+	// fewestWrites.
+	writesPerSecond, fewestWrites = 8, 2
+
+	// settles is how long after a sale was closed by its parameter tick has certainly seen it: a change
+	// is in force within 10 s.
+	settles = 20 * time.Second
+	// postponed is how far in the future an on-sale is set that has passed while the event could not be put
+	// on sale: a closed event only opens again at a time to come.
+	postponed = 2 * time.Minute
+)
+
+// The parameter that opens and closes an event by hand, and its values.
+const (
+	stateParameter = "state"
+	automatic      = "auto"
+	soldOut        = "soldout"
+	closed         = "closed"
+)
+
+// What the step remembers.
+const (
+	heldFound  = "found"  // the on-sale that was there before anything was written, or none
+	heldClosed = "closed" // when the step closed the event's earlier sale, in RFC 3339
+	heldLate   = "onsale" // the on-sale in place of the request's, which came too late
+	none       = "none"
+)
+
+// ParameterStore is what Parameters needs of *ssm.Client.
+type ParameterStore interface {
+	settings.ParameterStore
+	PutParameter(context.Context, *ssm.PutParameterInput, ...func(*ssm.Options)) (*ssm.PutParameterOutput, error)
+}
+
+// Shows lists all shows, as schedule.Schedule does.
+type Shows interface {
+	List(ctx context.Context) ([]schedule.Entry, error)
+}
+
+// Parameters writes the event's parameters. It deletes nothing, and once it is up it never runs again:
+// what a promoter sets afterwards stands. It is safe for concurrent use, and all shows share its pace.
+type Parameters struct {
+	store  ParameterStore
+	path   string
+	shows  Shows
+	reader *settings.Reader
+	pace   *rate.Limiter
+}
+
+// NewParameters writes below path, which has a slash at both ends, as names.ParameterPath has.
+func NewParameters(store ParameterStore, path string, shows Shows) (*Parameters, error) {
+	reader, err := settings.NewReader(store, path, rate.NewLimiter(readsPerSecond, 1))
+	if err != nil {
+		return nil, err
+	}
+	return &Parameters{store, path, shows, reader, rate.NewLimiter(writesPerSecond, 2)}, nil
+}
+
+// Up writes what differs. A crash leaves some of the texts written, and the next attempt writes the rest.
+func (p *Parameters) Up(ctx context.Context, t *prepare.Task) (hotshow.Progress, error) {
+	event := t.Show.Request.Event
+	there, err := p.reader.Event(ctx, event)
+	if err != nil {
+		return "", err
+	}
+	wanted := t.Show.Request.Texts(t.Show.Needs)
+	if err := p.readable(event, wanted, there); err != nil {
+		return "", err
+	}
+	if _, held := t.Held[heldFound]; !held {
+		if err := t.Hold(ctx, heldFound, orNone(there[settings.OnSale])); err != nil {
+			return "", err
+		}
+	}
+	if err := chooseOnSale(ctx, t, wanted, there); err != nil {
+		return "", err
+	}
+	if progress, err := p.closeEarlier(ctx, t, wanted, there); progress != hotshow.Up || err != nil {
+		return progress, err
+	}
+	if there[stateParameter] != "" && t.Now.Before(moment(wanted[settings.OnSale])) {
+		wanted[stateParameter] = automatic
+	}
+	for _, name := range inOrder(wanted, there) {
+		if err := p.put(ctx, event, name, wanted[name]); err != nil {
+			return goOn(err)
+		}
+	}
+	return hotshow.Up, nil
+}
+
+// readable refuses what tick could not read: Parameter Store does not make a String of a SecureString.
+func (p *Parameters) readable(event string, wanted, there map[string]string) error {
+	for name, text := range there {
+		_, written := wanted[name]
+		// The reader gives a text with a NUL, which no String holds, for a SecureString.
+		if (written || name == stateParameter) && strings.HasPrefix(text, "\x00") {
+			return fmt.Errorf("%s%s/%s is a SecureString, which the room does not read: delete it, and the next attempt sets it as a String", p.path, event, name)
+		}
+	}
+	return nil
+}
+
+// chooseOnSale replaces an on-sale that has passed before it was set: an event whose earlier sale is
+// closed would not open at a time in the past. The show's times in its record stay as they were asked for.
+func chooseOnSale(ctx context.Context, t *prepare.Task, wanted, there map[string]string) error {
+	if late, held := t.Held[heldLate]; held {
+		wanted[settings.OnSale] = late
+	}
+	sale := moment(wanted[settings.OnSale])
+	isSet := moment(there[settings.OnSale]).Equal(sale) && there[stateParameter] != closed
+	if t.Now.Before(sale) || isSet {
+		return nil
+	}
+	wanted[settings.OnSale] = t.Now.Add(postponed).Truncate(time.Second).In(sale.Location()).Format(time.RFC3339)
+	return t.Hold(ctx, heldLate, wanted[settings.OnSale])
+}
+
+// closeEarlier sees to it that an earlier sale of the event is over for good before any parameter of
+// this one is written: otherwise a later `closes` would lengthen it, and `state` reopen it. It returns Up
+// when there is none any more. People are asked first, until the show has to be ready.
+func (p *Parameters) closeEarlier(ctx context.Context, t *prepare.Task, wanted, there map[string]string) (hotshow.Progress, error) {
+	r, begun := t.Show.Request, moment(there[settings.OnSale])
+	if begun.IsZero() || begun.After(t.Now) || begun.Equal(moment(wanted[settings.OnSale])) {
+		return hotshow.Up, nil
+	}
+	if there[stateParameter] == closed {
+		if since := moment(t.Held[heldClosed]); t.Now.Sub(since) < settles {
+			return hotshow.Begun, nil
+		}
+		return hotshow.Up, nil
+	}
+	closes := moment(there["closes"])
+	if closes.IsZero() {
+		closes = begun.Add(24 * time.Hour)
+	}
+	if t.Now.Before(closes) && there[stateParameter] != soldOut && t.Now.Before(r.ReadyBy()) {
+		return "", fmt.Errorf("the event's earlier sale, of %s, is open until %s, and is closed for this show at %s: set its parameter state to closed to end it before that",
+			there[settings.OnSale], closes.Format(time.RFC3339), r.ReadyBy().Format(time.RFC3339))
+	}
+	if err := t.Hold(ctx, heldClosed, t.Now.Format(time.RFC3339)); err != nil {
+		return "", err
+	}
+	if err := p.put(ctx, r.Event, stateParameter, closed); err != nil {
+		return goOn(err)
+	}
+	return hotshow.Begun, nil
+}
+
+// inOrder lists what differs in an order in which no state in between opens a sale too early, or has a
+// value refused. An event that is closed, or has no on-sale, opens with the last of them. Where an on-sale
+// that is still to come is moved, `prequeue` never lies behind it nor `closes` before it.
+func inOrder(wanted, there map[string]string) []string {
+	order := []string{settings.Rate, settings.Target, "shards"}
+	if old := moment(there[settings.OnSale]); !old.IsZero() && moment(wanted[settings.OnSale]).After(old) {
+		order = append(order, "closes", settings.OnSale, "prequeue")
+	} else if !old.IsZero() {
+		order = append(order, "prequeue", settings.OnSale, "closes")
+	} else {
+		order = append(order, "prequeue", "closes", settings.OnSale)
+	}
+	order = append(order, stateParameter)
+	return slices.DeleteFunc(order, func(name string) bool {
+		text, written := wanted[name]
+		return !written || text == there[name] || same(text, there[name])
+	})
+}
+
+// same says whether two texts are the same moment: a promoter may have written it with another offset.
+func same(a, b string) bool { return !moment(a).IsZero() && moment(a).Equal(moment(b)) }
+
+// moment is a time in RFC 3339, or zero.
+func moment(text string) time.Time {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+func orNone(text string) string {
+	if text == "" {
+		return none
+	}
+	return text
+}
+
+// Down closes the event of a show that was cancelled or failed, so that it does not open. After a sale
+// that took place the parameters are the promoter's, and so are those of an event whose on-sale the show
+// never wrote, or which another show has by now.
+func (p *Parameters) Down(ctx context.Context, t *prepare.Task) (hotshow.Progress, error) {
+	found, began := t.Held[heldFound]
+	if t.Show.Outcome == hotshow.Done || !began {
+		return hotshow.Down, nil
+	}
+	if another, err := p.anotherHas(ctx, t); another || err != nil {
+		return hotshow.Down, err
+	}
+	event := t.Show.Request.Event
+	there, err := p.reader.Event(ctx, event)
+	if err != nil {
+		return "", err
+	}
+	isSet := orNone(there[settings.OnSale])
+	ours := same(isSet, t.Held[heldLate]) || moment(isSet).Equal(t.Show.Request.OnSale)
+	if isSet == none || isSet == found && !ours || there[stateParameter] == closed {
+		return hotshow.Down, nil
+	}
+	if err := p.put(ctx, event, stateParameter, closed); err != nil {
+		return goOn(err)
+	}
+	return hotshow.Down, nil
+}
+
+// anotherHas says whether another show has begun to write the event's parameters. One that begins at
+// this very moment could still be closed: but this show has had its event for itself, until long after
+// it was cancelled or failed.
+func (p *Parameters) anotherHas(ctx context.Context, t *prepare.Task) (bool, error) {
+	entries, err := p.shows.List(ctx)
+	if err != nil {
+		return false, fmt.Errorf("look for another show of the event: %w", err)
+	}
+	return slices.ContainsFunc(entries, func(e schedule.Entry) bool {
+		at := slices.Contains([]hotshow.State{hotshow.Preparing, hotshow.Ready, hotshow.Live}, e.State)
+		return at && e.Event == t.Show.Request.Event && e.ID != t.Show.ID
+	}), nil
+}
+
+// errNotNow means that the time is not enough: the next run goes on.
+var errNotNow = errors.New("not in this run")
+
+func goOn(err error) (hotshow.Progress, error) {
+	if errors.Is(err, errNotNow) {
+		return hotshow.Begun, nil
+	}
+	return "", err
+}
+
+// put sets a parameter when its turn has come. Repeated, it sets the same text: what was lost, and what
+// was stored although the answer was lost, is put again or found in place by the next attempt.
+func (p *Parameters) put(ctx context.Context, event, name, text string) error {
+	for {
+		if err := p.pace.Wait(ctx); err != nil {
+			return errNotNow
+		}
+		_, err := p.store.PutParameter(ctx, &ssm.PutParameterInput{
+			Name: aws.String(p.path + event + "/" + name), Value: aws.String(text),
+			Type: types.ParameterTypeString, Overwrite: aws.Bool(true),
+		}, once)
+		var refused smithy.APIError
+		switch {
+		case err == nil:
+			return nil
+		case !errors.As(err, &refused) || !slices.Contains([]string{"ThrottlingException", "TooManyUpdates"}, refused.ErrorCode()):
+			return fmt.Errorf("set parameter %s%s/%s: %w", p.path, event, name, err)
+		}
+		// Nothing was written. The slower pace stays until the environment ends, which is some hours.
+		p.pace.SetLimit(max(p.pace.Limit()/2, fewestWrites))
+	}
+}
+
+// once keeps the SDK from trying again by itself, which the limiter would not see.
+func once(o *ssm.Options) { o.RetryMaxAttempts = 1 }

@@ -1,0 +1,178 @@
+package steps
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
+
+	"waitingroom/lambdas/prepare"
+	"waitingroom/shared/hotshow"
+	"waitingroom/shared/schedule"
+)
+
+// What shows together need of the table, by the names of their holdings.
+const (
+	heldWrites = "throughput/writes"
+	heldReads  = "throughput/reads"
+)
+
+// tableQuota is how many write units, and how many read units, one table may have in a second by
+// default; https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html. An
+// account may have more, so what is above it is asked for and only then complained about.
+const tableQuota = 40_000
+
+// Table is what Throughput needs of *dynamodb.Client.
+type Table interface {
+	DescribeTable(context.Context, *dynamodb.DescribeTableInput, ...func(*dynamodb.Options)) (*dynamodb.DescribeTableOutput, error)
+	UpdateTable(context.Context, *dynamodb.UpdateTableInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateTableOutput, error)
+}
+
+// Holdings keeps what shows hold of things that they share, as schedule.Schedule does: change may be
+// called more than once.
+type Holdings interface {
+	Holding(ctx context.Context, resource string) (schedule.Holding, error)
+	UpdateHolding(ctx context.Context, resource string, change func(*schedule.Holding) error) (schedule.Holding, error)
+}
+
+// Throughput raises the table's warm throughput to what all shows that hold it need together. It is
+// charged once for each raise and cannot be lowered, so nothing is ever taken down.
+type Throughput struct {
+	table    Table
+	name     string
+	holdings Holdings
+	turn     sync.Mutex // of changing the holdings: shows that are due at once would only be in each other's way
+}
+
+// NewThroughput works on the table of that name.
+func NewThroughput(table Table, name string, holdings Holdings) *Throughput {
+	return &Throughput{table: table, name: name, holdings: holdings}
+}
+
+// Up holds what the show needs, raises the table if that is too low, and waits until it is warm. What a
+// crash leaves is a hold, which the next attempt finds, or an update under way, which it waits for.
+func (s *Throughput) Up(ctx context.Context, t *prepare.Task) (hotshow.Progress, error) {
+	writes, err := s.hold(ctx, heldWrites, t.Show.ID, t.Show.Needs.WarmWrites)
+	if err != nil {
+		return "", err
+	}
+	reads, err := s.hold(ctx, heldReads, t.Show.ID, t.Show.Needs.WarmReads)
+	if err != nil {
+		return "", err
+	}
+	found, err := s.table.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: aws.String(s.name)})
+	if err != nil {
+		return "", fmt.Errorf("describe table: %w", err)
+	}
+	switch status := found.Table.TableStatus; status {
+	case types.TableStatusActive:
+	case types.TableStatusUpdating:
+		return hotshow.Begun, nil
+	default:
+		return "", fmt.Errorf("the table %s is %s", s.name, status)
+	}
+	warm := found.Table.WarmThroughput
+	if warm == nil {
+		warm = &types.TableWarmThroughputDescription{Status: types.TableStatusActive}
+	}
+	if warm.Status == types.TableStatusUpdating {
+		return hotshow.Begun, nil
+	}
+	// Only what is too low is named: the other may rise by itself in between, and is never lowered.
+	var raise types.WarmThroughput
+	if aws.ToInt64(warm.WriteUnitsPerSecond) < writes {
+		raise.WriteUnitsPerSecond = aws.Int64(writes)
+	}
+	if aws.ToInt64(warm.ReadUnitsPerSecond) < reads {
+		raise.ReadUnitsPerSecond = aws.Int64(reads)
+	}
+	if raise == (types.WarmThroughput{}) {
+		return hotshow.Up, nil
+	}
+	return s.raise(ctx, raise)
+}
+
+// raise asks for more. Repeated, it asks for the same: the table refuses it while it is being updated,
+// and an Up that finds it warm does not ask.
+func (s *Throughput) raise(ctx context.Context, to types.WarmThroughput) (hotshow.Progress, error) {
+	_, err := s.table.UpdateTable(ctx, &dynamodb.UpdateTableInput{TableName: aws.String(s.name), WarmThroughput: &to})
+	var busy *types.ResourceInUseException
+	var refused smithy.APIError
+	switch {
+	case err == nil || errors.As(err, &busy):
+		return hotshow.Begun, nil
+	case errors.As(err, &refused) && (refused.ErrorCode() == "LimitExceededException" || refused.ErrorCode() == "ValidationException"):
+		return "", fmt.Errorf("raise warm throughput to %s: %w%s", asked(to), err, advice(to))
+	}
+	return "", fmt.Errorf("raise warm throughput to %s: %w", asked(to), err)
+}
+
+func asked(to types.WarmThroughput) string {
+	var parts []string
+	if to.WriteUnitsPerSecond != nil {
+		parts = append(parts, fmt.Sprintf("%d writes", *to.WriteUnitsPerSecond))
+	}
+	if to.ReadUnitsPerSecond != nil {
+		parts = append(parts, fmt.Sprintf("%d reads", *to.ReadUnitsPerSecond))
+	}
+	return strings.Join(parts, " and ") + " a second"
+}
+
+// advice says what to ask AWS for where a table's default quota is passed.
+func advice(to types.WarmThroughput) string {
+	var quotas []string
+	if units := aws.ToInt64(to.WriteUnitsPerSecond); units > tableQuota {
+		quotas = append(quotas, fmt.Sprintf("\"Table-level write throughput limit\" (dynamodb L-AB614373) to %d", units))
+	}
+	if units := aws.ToInt64(to.ReadUnitsPerSecond); units > tableQuota {
+		quotas = append(quotas, fmt.Sprintf("\"Table-level read throughput limit\" (dynamodb L-CF0CBE56) to %d", units))
+	}
+	if quotas == nil {
+		return ""
+	}
+	return fmt.Sprintf("; a table has %d by default: have Service Quotas raise %s", tableQuota, strings.Join(quotas, " and "))
+}
+
+// hold has the show's need counted and returns what all need. Repeated, it sets the same number.
+func (s *Throughput) hold(ctx context.Context, resource, show string, units int) (int64, error) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	h, err := s.holdings.Holding(ctx, resource)
+	if err == nil && h.Units[show] != units {
+		h, err = s.holdings.UpdateHolding(ctx, resource, func(h *schedule.Holding) error {
+			h.Units[show] = units
+			return nil
+		})
+	}
+	return int64(total(h)), err
+}
+
+func total(h schedule.Holding) int {
+	sum := 0
+	for _, units := range h.Units {
+		sum += units
+	}
+	return sum
+}
+
+// Down only has the show's need counted no more: the table stays as warm as it is.
+func (s *Throughput) Down(ctx context.Context, t *prepare.Task) (hotshow.Progress, error) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	for _, resource := range []string{heldWrites, heldReads} {
+		_, err := s.holdings.UpdateHolding(ctx, resource, func(h *schedule.Holding) error {
+			delete(h.Units, t.Show.ID)
+			return nil
+		})
+		if err != nil {
+			return "", err
+		}
+	}
+	return hotshow.Down, nil
+}
