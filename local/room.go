@@ -57,9 +57,9 @@ type Room struct {
 	address   string // of the page, without a trailing slash
 	awsAddr   string // of DynamoDB and Parameter Store
 	table     string
-	calls     *http.Transport // to DynamoDB and Parameter Store
-	client    aws.HTTPClient  // the same, as the SDK takes it
-	tables    *tables         // nil if another engine is used
+	calls     *http.Transport   // to the services that stand for AWS's
+	transport http.RoundTripper // the same, unless a test reaches them in another way
+	tables    *tables           // nil if another engine is used
 	parameter *parameterstore.Store
 	gateway   *limits.Gateway // nil without limits
 	stale     *faults.Stale   // nil without chaos
@@ -87,7 +87,7 @@ func Start(ctx context.Context, o Options, log *slog.Logger) (*Room, error) {
 	// One process is all environments at once, each of which would have a connection of its own.
 	r.calls = http.DefaultTransport.(*http.Transport).Clone()
 	r.calls.Proxy, r.calls.MaxIdleConns, r.calls.MaxIdleConnsPerHost = nil, 512, 512
-	r.client = &http.Client{Transport: r.calls}
+	r.transport = r.calls
 	if o.HotShows.On {
 		r.controls = newControls(log)
 	}
@@ -291,7 +291,7 @@ func (r *Room) config() aws.Config {
 		Region:       region,
 		Credentials:  credentials.NewStaticCredentialsProvider("local", "local", ""),
 		BaseEndpoint: &r.awsAddr,
-		HTTPClient:   r.client,
+		HTTPClient:   &http.Client{Transport: r.transport},
 	}
 }
 
