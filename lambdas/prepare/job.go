@@ -7,18 +7,13 @@ import (
 	"maps"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"time"
 
 	"waitingroom/shared/hotshow"
 )
 
-const (
-	// commentFor is how long one comment may take.
-	commentFor = 5 * time.Second
-	// longestTrouble is how much of an error is kept, in bytes: a show is one item of the table.
-	longestTrouble = 500
-)
+// commentFor is how long one comment may take.
+const commentFor = 5 * time.Second
 
 // job is what one run does for one show.
 type job struct {
@@ -184,7 +179,7 @@ func (j *job) task(step hotshow.Step) *Task {
 
 func (j *job) failed(step hotshow.Step, err error) {
 	now := j.Now()
-	j.show.Fail(step, trouble(err), now)
+	j.show.Fail(step, err.Error(), now)
 	j.unsaved = true
 	work := j.show.Steps[step]
 	if work.Failures == 1 {
@@ -195,16 +190,6 @@ func (j *job) failed(step hotshow.Step, err error) {
 		level = slog.LevelError
 	}
 	j.log.Log(context.Background(), level, "step failed", "step", step, "state", j.show.State, "failures", work.Failures, "next", work.Next, "error", err)
-}
-
-// trouble is an error for people, cut where it is too long to be kept.
-func trouble(err error) string {
-	text := err.Error()
-	if len(text) <= longestTrouble {
-		return text
-	}
-	// Half a character at the end would not survive JSON.
-	return strings.ToValidUTF8(text[:longestTrouble], "") + "…"
 }
 
 func (j *job) came(step hotshow.Step, progress hotshow.Progress) {

@@ -238,7 +238,7 @@ func TestAStepThatFails(t *testing.T) {
 		w := newWorld(t)
 		w.add("a")
 		w.steps[hotshow.Product].up = func(context.Context, *Task) (hotshow.Progress, error) {
-			return "", errors.New(strings.Repeat("ä", 1000))
+			return "", errStep
 		}
 		w.runs(59)
 		if unready, _ := w.troubled(); unready != 0 || w.logged("level=ERROR") {
@@ -250,7 +250,7 @@ func TestAStepThatFails(t *testing.T) {
 		}
 		w.runs(30)
 		got := w.stored("a")
-		if got.State != hotshow.Live || len(got.Steps[hotshow.Product].Trouble) > longestTrouble+len("…") {
+		if got.State != hotshow.Live {
 			t.Errorf("at its on-sale the show is %+v", got)
 		}
 		var told []string
