@@ -4,6 +4,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -46,14 +47,22 @@ func run() error {
 	return nil
 }
 
-// contextOf reads what was given with -c as text. cdk.json may also hold numbers.
+// contextOf reads what was given with -c as text. cdk.json and cdk.context.json may also hold numbers
+// and objects, which are read as their JSON.
 func contextOf(app awscdk.App) func(key string) string {
 	return func(key string) string {
-		value := app.Node().TryGetContext(&key)
-		if value == nil {
+		switch value := app.Node().TryGetContext(&key).(type) {
+		case nil:
 			return ""
+		case map[string]any:
+			text, err := json.Marshal(value)
+			if err != nil {
+				panic(err) // It was read from JSON.
+			}
+			return string(text)
+		default:
+			return fmt.Sprint(value)
 		}
-		return fmt.Sprint(value)
 	}
 }
 

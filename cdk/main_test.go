@@ -40,6 +40,10 @@ func TestReadOptions(t *testing.T) {
 		change(&o)
 		return o
 	}
+	fields := filepath.Join(t.TempDir(), "fields.json")
+	if err := os.WriteFile(fields, []byte(`{"event":"customfield_10050"}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	tests := map[string]struct {
 		context map[string]string
 		want    options
@@ -86,6 +90,49 @@ func TestReadOptions(t *testing.T) {
 				o.props.Runbook = "https://wiki.example.com/runbook.md"
 				o.props.PassKey, o.props.Shards, o.props.OriginKey, o.props.Removal = waitingroom.PassKeySecret, 128, "2", "DESTROY"
 			}), nil,
+		},
+		"hot shows": {
+			map[string]string{"hot-shows": "on"},
+			with(func(o *options) { o.props.HotShows = &waitingroom.HotShows{} }), nil,
+		},
+		"hot shows as cdk.json has them": {
+			map[string]string{"hot-shows": "true", "hot-shows-self-approval": "true"},
+			with(func(o *options) { o.props.HotShows = &waitingroom.HotShows{SelfApproval: true} }), nil,
+		},
+		"no hot shows": {map[string]string{"hot-shows": "off"}, options{props: defaults}, nil},
+		"all of hot shows": {
+			map[string]string{"hot-shows": "on", "hot-shows-self-approval": "off", "hot-shows-product": "prod-a", "hot-shows-artifact": "pa-a",
+				"hot-shows-path": "lpv3-a", "hot-shows-portfolio": "port-a", "hot-shows-product-parameters": `{"Size":"large"}`,
+				"jira-site": "https://example.atlassian.net", "jira-fields": `{"event":"customfield_10050","cancelled_statuses":["Gone"]}`},
+			with(func(o *options) {
+				o.props.HotShows = &waitingroom.HotShows{
+					Product: &waitingroom.Product{ID: "prod-a", Artifact: "pa-a", Path: "lpv3-a", Portfolio: "port-a", Parameters: map[string]string{"Size": "large"}},
+					Jira:    &waitingroom.Jira{Site: "https://example.atlassian.net", Fields: map[string]any{"event": "customfield_10050", "cancelled_statuses": []any{"Gone"}}},
+				}
+			}), nil,
+		},
+		"fields in a file": {
+			map[string]string{"hot-shows": "on", "jira-site": "https://example.atlassian.net", "jira-fields": fields},
+			with(func(o *options) {
+				o.props.HotShows = &waitingroom.HotShows{Jira: &waitingroom.Jira{Site: "https://example.atlassian.net", Fields: map[string]any{"event": "customfield_10050"}}}
+			}), nil,
+		},
+		"neither on nor off": {map[string]string{"hot-shows": "yes"}, options{}, []string{`hot-shows cannot be "yes": `}},
+		"what is for hot shows": {
+			map[string]string{"hot-shows-self-approval": "on", "jira-site": "https://example.atlassian.net"}, options{},
+			[]string{"hot-shows-self-approval is for hot shows: ", "jira-site is for hot shows: "},
+		},
+		"what is for a product": {
+			map[string]string{"hot-shows": "on", "hot-shows-path": "lpv3-a"}, options{}, []string{"hot-shows-path is for a product: "},
+		},
+		"parameters that are no texts": {
+			map[string]string{"hot-shows": "on", "hot-shows-product": "prod-a", "hot-shows-product-parameters": `{"Size":2}`}, options{},
+			[]string{"hot-shows-product-parameters is no JSON object as it should be: "},
+		},
+		"half of Jira": {map[string]string{"hot-shows": "on", "jira-site": "https://example.atlassian.net"}, options{}, []string{"Jira needs both "}},
+		"no file of fields": {
+			map[string]string{"hot-shows": "on", "jira-site": "https://example.atlassian.net", "jira-fields": fields + ".missing"}, options{},
+			[]string{"jira-fields is neither "},
 		},
 		"no shards":       {map[string]string{"shards": "0"}, options{}, []string{"shards cannot be 0: "}},
 		"no number":       {map[string]string{"shards": "many"}, options{}, []string{`shards cannot be "many": `}},
@@ -134,7 +181,7 @@ func runApp(t *testing.T, context map[string]any, environment ...string) (said, 
 	t.Helper()
 	folder := t.TempDir()
 	files := []string{filepath.Join("static", "index.html"), filepath.Join("dist", names.FunctionPassKey, "bootstrap")}
-	for _, name := range names.Functions() {
+	for _, name := range append(names.Functions(), names.HotShowFunctions()...) {
 		files = append(files, filepath.Join("dist", name, "bootstrap"))
 	}
 	if err := templatetest.Stub(folder, files...); err != nil {
@@ -175,6 +222,10 @@ func TestBadInputEndsInOneLine(t *testing.T) {
 	}{
 		"as the CLI gives it":  {map[string]any{"shards": "129"}, []string{"Shards cannot be 129: give 1 to 128"}},
 		"as cdk.json gives it": {map[string]any{"shards": 0}, []string{"shards cannot be 0: give 1 to 128"}},
+		"what is wrong with hot shows": {
+			map[string]any{"hot-shows": true, "jira-site": "http://example.atlassian.net", "jira-fields": map[string]any{"event": "customfield_10050"}},
+			[]string{`HotShows.Jira.Site cannot be "http://example.atlassian.net": `},
+		},
 		"an account is needed": {map[string]any{"webacl": "create"}, []string{"zone and webacl=create make a second stack in us-east-1"}},
 		"several things": {
 			map[string]any{"alarm-address": "team", "domain": "QUEUE", "certificate": certificateARN},

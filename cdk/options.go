@@ -46,6 +46,7 @@ func readOptions(context func(key string) string) (options, error) {
 	r.readWarm(&o)
 	r.readRetention(&o)
 	r.readShards(&o)
+	r.readHotShows(&o)
 	return o, errors.Join(r.errs...)
 }
 
