@@ -14,6 +14,8 @@ func (c Change) Sentence() string {
 		return ended(fmt.Sprintf("%s has asked for the show", c.By.Name()))
 	case c.By == Schedule && c.From == c.To:
 		return ended(fmt.Sprintf("The show is %s still: %s", c.To, c.Why))
+	case c.From == c.To:
+		return ended(fmt.Sprintf("The request was changed, by %s: %s", c.By.Name(), c.Why))
 	case c.By == Schedule:
 		return ended(fmt.Sprintf("The show is %s now: %s", c.To, c.Why))
 	}
