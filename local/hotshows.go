@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	crypto "crypto/rand"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"waitingroom/local/dynamodb"
 	"waitingroom/local/hotshows"
 	"waitingroom/local/parameterstore"
+	"waitingroom/shared/jira"
 	"waitingroom/shared/metrics"
 	"waitingroom/shared/names"
 )
@@ -37,6 +39,16 @@ const (
 
 // jiraEmail and jiraToken are the account that writes comments. Nothing outside of the process uses it.
 const jiraEmail, jiraToken = "room@waitingroom.example", "local"
+
+// shopProduct is what is provisioned for each show, and jiraFields which fields of an issue hold what.
+const (
+	shopProduct = `{"product":"` + controlplane.ProductID + `","artifact":"` + controlplane.ArtifactID + `",
+		"parameters":{"Event":"{event}","Visitors":"{visitors}","VisitorsAMinute":"{rate}"}}`
+	jiraFields = `{"event":"customfield_10101","name":"summary","name/de":"customfield_10112","onsale":"customfield_10102",
+		"visitors":"customfield_10103","over":"customfield_10104","rate":"customfield_10105","target":"customfield_10106",
+		"prequeue":"customfield_10107","closes":"customfield_10108","ready_before":"customfield_10109",
+		"keep_after":"customfield_10110","approvals":"customfield_10111","project":"SHOW","issue_type":"Hot show"}`
+)
 
 func (h *HotShows) register(flags *flag.FlagSet) {
 	flags.BoolVar(&h.On, "hotshows", false, "start with nothing on sale, and with hot shows: ask for one and approve it, as the welcome says")
@@ -63,7 +75,10 @@ func (h *HotShows) check(given map[string]bool) error {
 	if h.PrepareEvery < time.Second || h.PrepareEvery > prepareEvery {
 		return fmt.Errorf("-prepare-every: %v is not between 1s and %v", h.PrepareEvery, prepareEvery)
 	}
-	if h.JiraSecret != "" && len(h.JiraSecret) < shortestJiraSecret {
+	if h.JiraSecret == "" {
+		h.JiraSecret = crypto.Text()
+	}
+	if len(h.JiraSecret) < shortestJiraSecret {
 		return fmt.Errorf("-jira-secret: %d characters are too few, give at least %d", len(h.JiraSecret), shortestJiraSecret)
 	}
 	return checkAddress("-hotshow-listen", h.Listen)
@@ -106,7 +121,11 @@ func awsHandler(parameters *parameterstore.Store, engine *tables, control *contr
 
 // newHotShows builds the functions as their programs do.
 func (r *Room) newHotShows(client *awsdynamodb.Client, log *slog.Logger, counts *metrics.Log) (*hotshows.HotShows, error) {
-	return hotshows.New(hotshows.Deployment{Now: time.Now})
+	return hotshows.New(hotshows.Deployment{
+		AWS: r.config(), Tables: client, Table: r.table, Room: r.address, Site: r.awsAddr + controlplane.JiraPath,
+		Jira:   jira.Credentials{WebhookSecret: r.options.HotShows.JiraSecret, Email: jiraEmail, APIToken: jiraToken},
+		Fields: jiraFields, Product: shopProduct, Transport: r.transport, Log: log, Metrics: counts, Now: time.Now,
+	})
 }
 
 // startHotShows serves their API and starts prepare now and then until ctx ends.

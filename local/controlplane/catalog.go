@@ -88,7 +88,6 @@ type catalogRequest struct {
 	ProvisionToken         string
 	TerminateToken         string
 	ProvisioningParameters []parameter
-	Filters                map[string][]string
 }
 
 // ServeHTTP answers one operation, named by X-Amz-Target.
@@ -132,8 +131,6 @@ func (c *Catalog) operate(operation string, r catalogRequest) (any, *failure) {
 			return nil, missing("provisioned product", cmp.Or(r.ID, r.Name))
 		}
 		return map[string]any{"ProvisionedProductDetail": c.describe(found)}, nil
-	case "SearchProvisionedProducts":
-		return c.search(r)
 	}
 	return nil, &failure{http.StatusBadRequest, "UnknownOperationException", "This Service Catalog does not know the operation " + operation}
 }
@@ -245,23 +242,4 @@ func (c *Catalog) describe(p *product) map[string]any {
 		"Status": status, "CreatedTime": seconds(p.created), "IdempotencyToken": p.token, "ProductId": ProductID, "ProvisioningArtifactId": ArtifactID,
 		"LastRecordId": p.last.id, "LastProvisioningRecordId": p.launch.id,
 	}
-}
-
-// search finds products by queries as in "name:shop-1", which they have to match all.
-func (c *Catalog) search(r catalogRequest) (any, *failure) {
-	found := []any{}
-	for _, p := range c.products {
-		matches := true
-		for _, query := range r.Filters["SearchQuery"] {
-			key, value, _ := strings.Cut(query, ":")
-			if key != "name" {
-				return nil, &failure{http.StatusBadRequest, "InvalidParametersException", "This Service Catalog searches by name"}
-			}
-			matches = matches && strings.Trim(value, `"`) == p.name
-		}
-		if matches {
-			found = append(found, c.describe(p))
-		}
-	}
-	return map[string]any{"ProvisionedProducts": found, "TotalResultsCount": len(found)}, nil
 }
