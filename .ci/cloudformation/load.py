@@ -155,13 +155,18 @@ def read_api(stack, logical_id, wanted):
     for resource in stack.client("apigateway").get_resources(restApiId=api, limit=500)["items"]:
         for method, options in resource.get("resourceMethods", {}).items():
             uri = options["methodIntegration"].get("uri")
-            found[f"{method} {resource['path']}"] = {"key": options["apiKeyRequired"], "uri": uri}
+            found[f"{method} {resource['path']}"] = {
+                "key": options["apiKeyRequired"], "who": options["authorizationType"], "uri": uri,
+            }
     methods = {}
     for resource in stack.resources.values():
-        if resource["Type"] == "AWS::ApiGateway::Method":
+        if resource["Type"] == "AWS::ApiGateway::Method" and resource["Properties"]["RestApiId"] == {"Ref": logical_id}:
             method = resource["Properties"]
             name = f"{method['HttpMethod']} {path_of(stack, method['ResourceId'])}"
-            methods[name] = {"key": method["ApiKeyRequired"], "uri": method["Integration"].get("Uri")}
+            methods[name] = {
+                "key": method.get("ApiKeyRequired", False), "who": method["AuthorizationType"],
+                "uri": method["Integration"].get("Uri"),
+            }
     yield sorted(methods), sorted(found)
     yield methods, found
 
