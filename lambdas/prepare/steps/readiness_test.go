@@ -169,6 +169,10 @@ func (h *house) DeleteParameters(_ context.Context, in *ssm.DeleteParametersInpu
 				h.alarms = append(h.alarms, name+" of "+event+" was removed from a sale that goes on")
 			}
 			delete(h.texts[event], name)
+			left, sale := h.texts[event], h.sales[event]
+			if name == "state" && left["onsale"] != "" && sale != nil && !moment(left["onsale"]).Equal(sale.onSale) {
+				h.alarms = append(h.alarms, "an on-sale of "+event+" was left for the next run")
+			}
 		}
 	})
 }
@@ -460,6 +464,9 @@ func TestReadinessOfABrokenRoom(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inRoom(t, func(t *testing.T, h *house) {
+				for i := range probes { // earlier shows'
+					h.sales[fmt.Sprintf("%s%d", hotshow.ProbePrefix, i)] = &fakeSale{onSale: time.Now().Add(-time.Hour), closed: true}
+				}
 				c.breaks(h)
 				w := h.works("a")
 				progress, troubles := w.up(25 * time.Minute)

@@ -1,0 +1,69 @@
+package steps
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"waitingroom/shared/hotshow"
+)
+
+// answering is a room that answers everything with one status and body.
+type answering struct {
+	status int
+	body   string
+	asked  *http.Request
+}
+
+func (a *answering) RoundTrip(r *http.Request) (*http.Response, error) {
+	a.asked = r
+	w := httptest.NewRecorder()
+	w.WriteHeader(a.status)
+	w.WriteString(a.body)
+	return w.Result(), nil
+}
+
+func TestSale(t *testing.T) {
+	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	waiting, nobody := hotshow.Sale{Known: true, Waiting: true}, hotshow.Sale{Known: true}
+	for name, c := range map[string]struct {
+		status int
+		body   string
+		want   hotshow.Sale // not Known: an error
+	}{
+		"nobody has had a turn":            {200, `{"event":"winter","phase":"open","line":10,"time":"2026-11-28T11:59:58Z"}`, waiting},
+		"the last turn can be claimed":     {200, `{"event":"winter","phase":"open","line":10,"admitted":10,"expired":9,"time":"2026-11-28T11:59:58Z"}`, waiting},
+		"the last turn is over":            {200, `{"event":"winter","phase":"open","line":10,"admitted":10,"expired":10,"time":"2026-11-28T11:59:58Z"}`, nobody},
+		"nobody came":                      {200, `{"event":"winter","phase":"open","time":"2026-11-28T11:59:58Z"}`, nobody},
+		"paused with people":               {200, `{"event":"winter","phase":"paused","line":10,"admitted":9,"expired":9,"time":"2026-11-28T11:59:58Z"}`, waiting},
+		"paused without":                   {200, `{"event":"winter","phase":"paused","line":9,"admitted":9,"expired":9,"time":"2026-11-28T11:59:58Z"}`, nobody},
+		"moved to another day":             {200, `{"event":"winter","phase":"scheduled","time":"2026-11-28T11:59:58Z"}`, waiting},
+		"in the pre-queue":                 {200, `{"event":"winter","phase":"prequeue","time":"2026-11-28T11:59:58Z"}`, waiting},
+		"sold out":                         {200, `{"event":"winter","phase":"soldout","line":10,"time":"2026-11-28T11:59:58Z"}`, nobody},
+		"closed, long ago":                 {200, `{"event":"winter","phase":"closed","line":10,"time":"2026-11-27T11:59:58Z"}`, nobody},
+		"never begun":                      {404, `404 page not found`, nobody},
+		"old, and nobody waited then":      {200, `{"event":"winter","phase":"open","line":9,"expired":9,"time":"2026-11-28T11:50:00Z"}`, hotshow.Sale{}},
+		"old, and somebody waited":         {200, `{"event":"winter","phase":"open","line":9,"expired":8,"time":"2026-11-28T11:50:00Z"}`, waiting},
+		"without a time":                   {200, `{"event":"winter","phase":"open"}`, hotshow.Sale{}},
+		"of another event":                 {200, `{"event":"summer","phase":"closed"}`, hotshow.Sale{}},
+		"of a phase that nobody knows":     {200, `{"event":"winter","phase":"finished"}`, hotshow.Sale{}},
+		"no document":                      {200, `<!doctype html>`, hotshow.Sale{}},
+		"a document without an end":        {200, `{"event":"winter","phase":"closed","x":"` + strings.Repeat("x", longestAnswer), hotshow.Sale{}},
+		"an error of the CDN":              {503, `busy`, hotshow.Sale{}},
+		"a bucket that refuses":            {403, `denied`, hotshow.Sale{}},
+		"sent elsewhere, as to the shop's": {302, ``, hotshow.Sale{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			house := &answering{status: c.status, body: c.body}
+			got, err := NewSales(NewRoom(probeRoom, house), func() time.Time { return now }).Sale(t.Context(), "winter")
+			if got != c.want || (err == nil) != c.want.Known {
+				t.Errorf("got %+v, %v; want %+v", got, err, c.want)
+			}
+			if house.asked.URL.String() != probeRoom+"/status/winter.json" {
+				t.Errorf("asked for %s", house.asked.URL)
+			}
+		})
+	}
+}
