@@ -96,6 +96,13 @@ def read_policy(stack, logical_id, wanted):
         yield wanted["PolicyDocument"], found["PolicyDocument"]
 
 
+@reads("AWS::IAM::ManagedPolicy")
+def read_managed_policy(stack, logical_id, wanted):
+    iam, arn = stack.client("iam"), stack.physical(logical_id)
+    version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    yield wanted["PolicyDocument"], iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+
+
 @reads("AWS::Logs::LogGroup")
 def read_log_group(stack, logical_id, wanted):
     name = stack.physical(logical_id)
