@@ -1,0 +1,203 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/aws/smithy-go"
+)
+
+// trouble is what befalls one call.
+type trouble string
+
+const (
+	none        trouble = ""
+	diesBefore  trouble = "the process dies before the call"
+	diesAfter   trouble = "the process dies after the call"
+	answerLost  trouble = "the call happens and its answer is lost"
+	isRefused   trouble = "the call is refused"
+	isDenied    trouble = "the call is denied, whenever it is made"
+	secondRun   trouble = "another run does a minute's work before the call happens"
+	cancelsThen trouble = "a person cancels before the call happens"
+	stalls      trouble = "the process stalls in the call until its lease is nearly over"
+)
+
+// troubles are all that can befall a call now and then.
+var troubles = []trouble{diesBefore, diesAfter, answerLost, isRefused, secondRun, cancelsThen, stalls}
+
+const (
+	// callTakes is how long a call takes by itself.
+	callTakes = 20 * time.Millisecond
+	// stallsFor is nearly as long as a lease, which a run takes in its first second.
+	stallsFor = 98 * time.Second
+)
+
+// Errors of a call whose outcome nobody knows, and of a process that is no more.
+var (
+	errLost = errors.New("no answer")
+	errDead = errors.New("the process is dead")
+)
+
+// How services of AWS refuse a call.
+var (
+	throttled = &smithy.GenericAPIError{Code: "ThrottlingException", Message: "Rate exceeded"}
+	denied    = &smithy.GenericAPIError{Code: "AccessDeniedException", Message: "User is not authorized"}
+)
+
+// process is one run of the function in an environment of its own.
+type process struct {
+	w     *world
+	id    int
+	began time.Time
+	dead  bool
+	kill  context.CancelFunc
+	under int // calls under way that have to do with steps
+}
+
+type processKey struct{}
+
+func caller(ctx context.Context) *process { return ctx.Value(processKey{}).(*process) }
+
+// call is a call of a run to anything outside of it. What is under way happens even if the run has been
+// given up by then. The schedule's calls are told from those of steps, of which a show has one run's only.
+func call[T any](ctx context.Context, what string, effect func() (T, error)) (T, error) {
+	var nothing T
+	p := caller(ctx)
+	w := p.w
+	if err := w.leaves(ctx, p, what); err != nil {
+		return nothing, err
+	}
+	defer w.returns(p, what)
+	time.Sleep(w.takes(what))
+	fate := w.fate(what)
+	switch fate {
+	case diesBefore:
+		w.die(p)
+	case isRefused:
+		return nothing, fmt.Errorf("%s: %w", what, throttled)
+	case isDenied:
+		return nothing, fmt.Errorf("%s: %w", what, denied)
+	case secondRun:
+		w.runOnce()
+	case cancelsThen:
+		w.cancel()
+	case stalls:
+		time.Sleep(time.Until(p.began.Add(stallsFor)))
+	}
+	if w.isDead(p) && fate == diesBefore {
+		return nothing, errDead
+	}
+	w.mu.Lock()
+	value, err := effect()
+	w.mu.Unlock()
+	if fate == diesAfter {
+		w.die(p)
+	}
+	switch {
+	case w.isDead(p):
+		return nothing, errDead
+	case ctx.Err() != nil:
+		return nothing, ctx.Err()
+	case fate == answerLost:
+		return nothing, fmt.Errorf("%s: %w", what, errLost)
+	}
+	return value, err
+}
+
+// Kinds of calls that are not a step's.
+const (
+	reads    = "schedule: read"
+	writes   = "schedule: write"
+	comments = "jira: comment"
+)
+
+func ofStep(what string) bool { return what != reads && what != writes && what != comments }
+
+// leaves holds that no step of a show is worked on by two runs at once.
+func (w *world) leaves(ctx context.Context, p *process, what string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if p.dead {
+		return errDead
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if !ofStep(what) {
+		return nil
+	}
+	for _, other := range w.processes {
+		if w.alone && other != p && other.under > 0 {
+			w.t.Errorf("%s: run %d and run %d are at it at once", what, other.id, p.id)
+		}
+	}
+	p.under++
+	return nil
+}
+
+func (w *world) returns(p *process, what string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if ofStep(what) {
+		p.under--
+	}
+}
+
+func (w *world) die(p *process) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p.dead = true
+	p.kill()
+}
+
+func (w *world) isDead(p *process) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return p.dead
+}
+
+// fate counts the call and says what befalls it.
+func (w *world) fate(what string) trouble {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.calls = append(w.calls, what)
+	return w.befalls(len(w.calls)-1, what)
+}
+
+// once is a trouble at one call and no other.
+func once(at int, t trouble) func(int, string) trouble {
+	return func(call int, _ string) trouble {
+		if call == at {
+			return t
+		}
+		return none
+	}
+}
+
+// always has every call of a kind denied.
+func always(what string) func(int, string) trouble {
+	return func(_ int, w string) trouble {
+		if w == what {
+			return isDenied
+		}
+		return none
+	}
+}
+
+// sometimes draws troubles from a seed until a time, some to a hundred calls.
+func sometimes(seed uint64, until time.Time, inAHundred int) func(int, string) trouble {
+	random := rand.New(rand.NewPCG(seed, 0))
+	return func(int, string) trouble {
+		if random.IntN(100) >= inAHundred || time.Now().After(until) {
+			return none
+		}
+		t := troubles[random.IntN(len(troubles))]
+		if t == cancelsThen && random.IntN(4) > 0 {
+			return none // otherwise few shows would come on sale
+		}
+		return t
+	}
+}
