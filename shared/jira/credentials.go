@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -22,7 +23,7 @@ type Credentials struct {
 }
 
 // LogValue keeps credentials out of logs that somebody writes by mistake.
-func (Credentials) LogValue() string { return "credentials of Jira" }
+func (Credentials) LogValue() slog.Value { return slog.StringValue("credentials of Jira") }
 
 // minSecret is the shortest webhook secret in bytes: shorter ones can be found by trying.
 const minSecret = 16
