@@ -63,7 +63,7 @@ type Props struct {
 	// "1". A secret costs 0.40 USD a month: https://aws.amazon.com/secrets-manager/pricing/
 	OriginKey string
 	// HotShows has hot shows asked for, approved, made ready and taken down. Default nil: promoters set
-	// parameters and teams warm up by hand. Some 1.50 USD a month, without what shows need.
+	// parameters and teams warm up by hand. Some 1.30 USD a month, without what shows need.
 	HotShows *HotShows
 }
 
