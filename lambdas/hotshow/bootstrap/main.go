@@ -1,0 +1,43 @@
+// Command bootstrap is the hotshow function as Lambda starts it.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"log"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"waitingroom/lambdas/hotshow"
+	"waitingroom/shared/deployment"
+	"waitingroom/shared/names"
+	"waitingroom/shared/schedule"
+	"waitingroom/shared/settings"
+)
+
+func main() {
+	d, err := deployment.Load(context.Background(), names.EnvRoom, names.EnvIssuer, names.EnvParameterPath, names.EnvSelfApproval)
+	if err != nil {
+		log.Fatal(err)
+	}
+	parameters, err := settings.NewReader(ssm.NewFromConfig(d.AWS), d.Env(names.EnvParameterPath), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	selfApproval, err := strconv.ParseBool(d.Env(names.EnvSelfApproval))
+	if err != nil {
+		log.Fatalf("%s: set it to \"true\" or \"false\": %v", names.EnvSelfApproval, err)
+	}
+	lambda.Start(hotshow.Answer(hotshow.NewHandler(&hotshow.Desk{
+		Shows:        schedule.New(dynamodb.NewFromConfig(d.AWS), d.Env(names.EnvTable)),
+		Statuses:     hotshow.NewPublicStatuses(d.Env(names.EnvIssuer), nil),
+		Parameters:   parameters,
+		Alarms:       hotshow.NewCloudWatchAlarms(cloudwatch.NewFromConfig(d.AWS), d.Env(names.EnvRoom)),
+		SelfApproval: selfApproval, Random: rand.Reader, Now: time.Now, Log: d.Log,
+	}), d.Log))
+}

@@ -1,0 +1,76 @@
+package hotshow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"waitingroom/shared/hotshow"
+	"waitingroom/shared/httpapi"
+	"waitingroom/shared/schedule"
+)
+
+// Problems that only this API has.
+var (
+	NoSuchShow = &httpapi.Problem{Code: "no-such-show", Status: http.StatusNotFound, Title: "No such show",
+		Detail: "There is no show of this id. GET /v1/hotshows lists them all."}
+	Unsigned = &httpapi.Problem{Code: "unsigned", Status: http.StatusForbidden, Title: "Not signed",
+		Detail: "Nobody can tell who asks. Sign the request with AWS credentials: Signature Version 4, service execute-api."}
+	OwnRequest = &httpapi.Problem{Code: "own-request", Status: http.StatusForbidden, Title: "Your own request",
+		Detail: "Nobody approves what they have asked for. Ask somebody else."}
+	TooLate = &httpapi.Problem{Code: "too-late", Status: http.StatusConflict, Title: "Too late",
+		Detail: "The on-sale is past. Ask for the show anew with a time to come."}
+	NotFound = &httpapi.Problem{Code: "not-found", Status: http.StatusNotFound, Title: "Not found",
+		Detail: "The API has no such address. Its description is docs/hotshows-api.json."}
+)
+
+// Taken says which show has the event.
+func Taken(show hotshow.Show) *httpapi.Problem {
+	from, to := show.Request.Span()
+	return &httpapi.Problem{Code: "taken", Status: http.StatusConflict, Title: "The event has another show",
+		Detail: fmt.Sprintf("The show %s, which is %s, has the event from %s to %s. Cancel it, or choose another time.",
+			show.ID, show.State, from.UTC().Format(time.RFC3339), to.UTC().Format(time.RFC3339))}
+}
+
+// WrongState says why the show's state does not allow what was asked for.
+func WrongState(err error) *httpapi.Problem {
+	return &httpapi.Problem{Code: "wrong-state", Status: http.StatusConflict, Title: "Not in this state", Detail: err.Error()}
+}
+
+// problemOf is the table from errors to what a caller gets to see. What is not in it is ours to mend.
+func problemOf(err error) *httpapi.Problem {
+	var invalid *hotshow.Invalid
+	switch {
+	case errors.As(err, &invalid):
+		return httpapi.BadRequest("%v", invalid)
+	case errors.Is(err, schedule.ErrNotFound):
+		return NoSuchShow
+	case errors.Is(err, hotshow.ErrOwnRequest):
+		return OwnRequest
+	case errors.Is(err, hotshow.ErrTooLate):
+		return TooLate
+	case errors.Is(err, hotshow.ErrState):
+		return WrongState(err)
+	}
+	return httpapi.ProblemOf(err)
+}
+
+// Answer wraps h so that every error becomes a problem document. It is not httpapi's, which counts
+// refusals: those are visitors', and what is refused here is no sign of trouble with a sale. What is
+// ours to mend is logged; bodies are not, since an address in one may hold what nobody is to know.
+func Answer(h httpapi.Handler, log *slog.Logger) func(context.Context, httpapi.Request) (httpapi.Response, error) {
+	return func(ctx context.Context, r httpapi.Request) (httpapi.Response, error) {
+		response, err := h(ctx, r)
+		if err == nil {
+			return response, nil
+		}
+		p := problemOf(err)
+		if p == httpapi.Internal {
+			log.ErrorContext(ctx, "request failed", "route", r.Resource, "request", r.RequestContext.RequestID, "error", err)
+		}
+		return p.Response(), nil
+	}
+}

@@ -1,0 +1,211 @@
+package hotshow
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+
+	"waitingroom/shared/httpapi"
+	"waitingroom/shared/names"
+	"waitingroom/shared/room"
+	"waitingroom/shared/settings"
+)
+
+// Sale is how the sale of a show's event stands, for a terminal that watches it. What could not be found
+// out, or is not known yet, is absent.
+type Sale struct {
+	Event    string     `json:"event"`
+	Phase    room.Phase `json:"phase,omitempty"` // absent where the event has no status
+	Line     int64      `json:"line"`            // last position given out
+	Admitted int64      `json:"admitted"`        // positions up to this one may enter
+	Waiting  int64      `json:"waiting"`         // people whose turn has not come
+	Rate     int64      `json:"rate"`            // visitors a minute, measured over the last minute
+	RateSet  int        `json:"rate_set,omitempty"`
+	Wait     *int64     `json:"wait_seconds,omitempty"` // estimate for somebody who joins now; absent while the line stands still
+	Time     string     `json:"time,omitempty"`         // of what the status says
+	Alarms   []Alarm    `json:"alarms,omitzero"`        // of the room, that ring
+}
+
+// Alarm is one that rings.
+type Alarm struct {
+	Name  string    `json:"name"`
+	Since time.Time `json:"since"`
+	Why   string    `json:"why"` // what it means, for whoever is called
+}
+
+// Statuses tells what visitors are told of an event: found is false where there is nothing.
+type Statuses interface {
+	Status(ctx context.Context, event string) (status room.Status, found bool, err error)
+}
+
+// Parameters is where promoters set events.
+type Parameters interface {
+	Event(ctx context.Context, event string) (map[string]string, error)
+}
+
+// Alarms tells which of the room's alarms ring: an empty list if none does.
+type Alarms interface {
+	Ringing(ctx context.Context) ([]Alarm, error)
+}
+
+// saleLimit bounds all three reads: a terminal that watches asks again in seconds.
+const saleLimit = 5 * time.Second
+
+// sale tells what it can: a service that does not answer leaves the others' answers standing.
+func (d *Desk) sale(ctx context.Context, r httpapi.Request) (httpapi.Response, error) {
+	show, err := d.find(ctx, r)
+	if err != nil {
+		return httpapi.Response{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, saleLimit)
+	defer cancel()
+	event := show.Request.Event
+	var status room.Status
+	var rate int
+	var alarms []Alarm
+	var reads sync.WaitGroup
+	read := func(what string, do func() error) {
+		reads.Go(func() {
+			if err := do(); err != nil {
+				d.Log.WarnContext(ctx, "sale told without its "+what, "event", event, "show", show.ID,
+					"request", r.RequestContext.RequestID, "error", err)
+			}
+		})
+	}
+	read("status", func() (err error) {
+		status, _, err = d.Statuses.Status(ctx, event)
+		return err
+	})
+	read("rate", func() error {
+		texts, err := d.Parameters.Event(ctx, event)
+		rate = rateOf(texts)
+		return err
+	})
+	read("alarms", func() (err error) {
+		alarms, err = d.Alarms.Ringing(ctx)
+		return err
+	})
+	reads.Wait()
+	return httpapi.OK(http.StatusOK, describe(event, status, rate, alarms))
+}
+
+func describe(event string, s room.Status, rate int, alarms []Alarm) Sale {
+	sale := Sale{
+		Event: event, Phase: s.Phase, Line: s.Line, Admitted: s.Admitted, Waiting: max(0, s.Line-s.Admitted),
+		Rate: s.Rate, RateSet: rate, Time: s.Time, Alarms: alarms,
+	}
+	// Until admissions are measured, the rate that was set is the best estimate there is.
+	speed := float64(s.Rate)
+	if speed == 0 {
+		speed = float64(rate)
+	}
+	if s.Phase == room.Open && speed > 0 {
+		seconds := int64(math.Ceil(float64(sale.Waiting) / speed * 60))
+		sale.Wait = &seconds
+	}
+	return sale
+}
+
+// rateOf is the rate that a promoter has set, or 0 if it is none: the one in force is then an earlier
+// one, which only the event's leader knows.
+func rateOf(texts map[string]string) int {
+	good := settings.Parse(texts, nil).Good[settings.Rate]
+	rate, err := strconv.Atoi(good)
+	if err != nil {
+		return 0
+	}
+	return rate
+}
+
+const (
+	statusLimit   = 3 * time.Second // of reading a status
+	longestStatus = 64 << 10        // bytes
+)
+
+// PublicStatuses reads the documents that visitors' pages poll.
+type PublicStatuses struct {
+	address string
+	client  *http.Client
+}
+
+// NewPublicStatuses reads below the room's own address, which has no trailing slash. A nil transport is
+// Go's own.
+func NewPublicStatuses(address string, transport http.RoundTripper) *PublicStatuses {
+	return &PublicStatuses{address, &http.Client{Transport: transport, Timeout: statusLimit}}
+}
+
+// Status implements Statuses.
+func (p *PublicStatuses) Status(ctx context.Context, event string) (status room.Status, found bool, err error) {
+	address := p.address + names.StatusPrefix + event + ".json"
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return room.Status{}, false, err
+	}
+	answer, err := p.client.Do(request)
+	if err != nil {
+		return room.Status{}, false, err
+	}
+	defer answer.Body.Close()
+	switch answer.StatusCode {
+	case http.StatusNotFound:
+		return room.Status{}, false, nil
+	case http.StatusOK:
+	default:
+		return room.Status{}, false, fmt.Errorf("%s answers %s", address, answer.Status)
+	}
+	if err := json.NewDecoder(io.LimitReader(answer.Body, longestStatus)).Decode(&status); err != nil {
+		return room.Status{}, false, fmt.Errorf("read %s: %w", address, err)
+	}
+	return status, true, nil
+}
+
+// CloudWatch is what CloudWatchAlarms needs of *cloudwatch.Client.
+type CloudWatch interface {
+	DescribeAlarms(context.Context, *cloudwatch.DescribeAlarmsInput, ...func(*cloudwatch.Options)) (*cloudwatch.DescribeAlarmsOutput, error)
+}
+
+// CloudWatchAlarms are the alarms whose names begin with a room's.
+type CloudWatchAlarms struct {
+	api  CloudWatch
+	room string
+}
+
+// NewCloudWatchAlarms returns the alarms of the room of that name.
+func NewCloudWatchAlarms(api CloudWatch, room string) *CloudWatchAlarms {
+	return &CloudWatchAlarms{api, room}
+}
+
+// mostAlarms is what CloudWatch tells in one call at most, and several times what a room has: there is
+// no second page
+// (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html).
+const mostAlarms = 100
+
+// Ringing implements Alarms.
+func (c *CloudWatchAlarms) Ringing(ctx context.Context) ([]Alarm, error) {
+	out, err := c.api.DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{
+		AlarmNamePrefix: aws.String(c.room + "-"), StateValue: types.StateValueAlarm, MaxRecords: aws.Int32(mostAlarms),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("describe alarms: %w", err)
+	}
+	ringing := []Alarm{}
+	for _, a := range out.MetricAlarms {
+		since := aws.ToTime(a.StateTransitionedTimestamp)
+		if since.IsZero() { // of an alarm that changed for other reasons than its state
+			since = aws.ToTime(a.StateUpdatedTimestamp)
+		}
+		ringing = append(ringing, Alarm{Name: aws.ToString(a.AlarmName), Since: since.UTC(), Why: strings.TrimSpace(aws.ToString(a.AlarmDescription))})
+	}
+	return ringing, nil
+}
