@@ -138,7 +138,7 @@ func (v verdict) approve(show *hotshow.Show) (hotshow.Change, *notice) {
 			"The approval has no effect: the request may have been changed after it. Have it approved again.")
 	}
 	switch {
-	case requested && v.invalid != nil: // whoever mends the fields is told
+	case requested && (v.ends() || v.invalid != nil): // whoever mends the fields is told
 		return hotshow.Change{}, nil
 	case requested && v.late():
 		return again()
