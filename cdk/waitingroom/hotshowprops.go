@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 
 	"waitingroom/shared/names"
 )
@@ -29,7 +30,8 @@ type Product struct {
 	Artifact  string // id of its version, such as pa-abcdefghijklm
 	Path      string // id of the launch path; may be left out where the room has one alone
 	Portfolio string // id of the portfolio that the room gets access to; left out, somebody else grants it
-	// Parameters are the product's by name; a value may name what a show asks for, see docs/deploy.md.
+	// Parameters are the product's by name. In their values {event}, {name}, {onsale}, {over}, {rate},
+	// {target} and {visitors} stand for what a show was asked for with.
 	Parameters map[string]string
 }
 
@@ -46,6 +48,14 @@ var (
 	portfolioID  = regexp.MustCompile(`^port-[A-Za-z0-9]{1,95}$`)
 	templateName = regexp.MustCompile(`^[A-Za-z0-9]{1,255}$`) // CloudFormation's rule for parameters
 )
+
+// placeholder is what stands for something that a show was asked for with, placeholders those that there
+// are. prepare refuses to start with any other.
+var placeholder = regexp.MustCompile(`\{[a-z]+\}`)
+
+func placeholders() []string {
+	return []string{"{event}", "{name}", "{onsale}", "{over}", "{rate}", "{target}", "{visitors}"}
+}
 
 // mostSettings is how many bytes of JSON a function's variables have room for: Lambda takes 4 KB of
 // them in all. https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -71,6 +81,11 @@ func (p *Product) check() error {
 	for _, name := range slices.Sorted(maps.Keys(p.Parameters)) {
 		if !templateName.MatchString(name) {
 			errs = append(errs, fmt.Errorf("HotShows.Product.Parameters cannot have %q: give names of the product's parameters, of letters and digits", name))
+		}
+		for _, found := range placeholder.FindAllString(p.Parameters[name], -1) {
+			if !slices.Contains(placeholders(), found) {
+				errs = append(errs, fmt.Errorf("HotShows.Product.Parameters.%s cannot have %s: give one of %s, or other text", name, found, strings.Join(placeholders(), " ")))
+			}
 		}
 	}
 	return errors.Join(append(errs, checkSettings(p.json(), "HotShows.Product.Parameters"))...)

@@ -280,6 +280,8 @@ func TestHotShowProps(t *testing.T) {
 		"a path's name":        {product(func(p *Product) { p.Path = "default" }), []string{"HotShows.Product.Path "}},
 		"a portfolio's ARN":    {product(func(p *Product) { p.Portfolio = "arn:aws:catalog:eu-west-1:111122223333:portfolio/port-a" }), []string{"HotShows.Product.Portfolio "}},
 		"a parameter's hyphen": {product(func(p *Product) { p.Parameters = map[string]string{"a-b": ""} }), []string{`HotShows.Product.Parameters cannot have "a-b": `}},
+		"placeholders":         {product(func(p *Product) { p.Parameters = map[string]string{"A": "{event}-{visitors}", "B": "{}{A}"} }), nil},
+		"no placeholder":       {product(func(p *Product) { p.Parameters = map[string]string{"A": "{crowd}"} }), []string{"HotShows.Product.Parameters.A cannot have {crowd}: "}},
 		"many parameters":      {product(func(p *Product) { p.Parameters = map[string]string{"A": strings.Repeat("a", 2500)} }), []string{"HotShows.Product.Parameters cannot be "}},
 		"empty Jira":           {func(h *HotShows) { h.Jira = &Jira{} }, []string{"HotShows.Jira.Site is missing: ", "HotShows.Jira.Fields is missing: "}},
 		"a site over http":     {site("http://example.atlassian.net"), []string{"HotShows.Jira.Site "}},
@@ -294,5 +296,14 @@ func TestHotShowProps(t *testing.T) {
 		props := everyProp(right)
 		test.change(props.HotShows)
 		checkError(t, name, props.withDefaults().check(), test.want...)
+	}
+}
+
+// What is let through here is what prepare reads.
+func TestPlaceholdersAreThoseOfPrepare(t *testing.T) {
+	_, values, _ := strings.Cut(contents(t, "lambdas/prepare/steps/product.go"), "\nfunc values(")
+	values, _, _ = strings.Cut(values, "\n}\n")
+	if got := placeholder.FindAllString(values, -1); !slices.Equal(slices.Sorted(slices.Values(got)), placeholders()) {
+		t.Errorf("prepare knows %q, and the props %q", got, placeholders())
 	}
 }
