@@ -49,7 +49,7 @@ const (
 const (
 	heldFound  = "found"  // the on-sale that was there before anything was written, or none
 	heldClosed = "closed" // when the step closed the event's earlier sale, in RFC 3339
-	heldLate   = "onsale" // the on-sale in place of the request's, which came too late
+	heldLate   = "onsale" // the on-sale in place of the request's, at which the event would not open
 	none       = "none"
 )
 
@@ -128,18 +128,27 @@ func (p *Parameters) readable(event string, wanted, there map[string]string) err
 	return nil
 }
 
-// chooseOnSale replaces an on-sale that has passed before it was set: an event whose earlier sale is
-// closed would not open at a time in the past. The show's times in its record stay as they were asked for.
+// chooseOnSale replaces an on-sale at which the event would not open: one that has passed before it was
+// set, or the very one of a sale that has been closed. A closed event only opens again at another time, and
+// at one to come. The show's times in its record stay as they were asked for.
 func chooseOnSale(ctx context.Context, t *prepare.Task, wanted, there map[string]string) error {
-	if late, held := t.Held[heldLate]; held {
+	late, held := t.Held[heldLate]
+	if held {
 		wanted[settings.OnSale] = late
 	}
-	sale := moment(wanted[settings.OnSale])
-	isSet := moment(there[settings.OnSale]).Equal(sale) && there[stateParameter] != closed
-	if t.Now.Before(sale) || isSet {
+	sale, isClosed := moment(wanted[settings.OnSale]), there[stateParameter] == closed
+	another := sale
+	if !held && isClosed && same(t.Held[heldFound], wanted[settings.OnSale]) {
+		another = sale.Add(time.Second)
+	}
+	isSet := same(there[settings.OnSale], wanted[settings.OnSale]) && !isClosed
+	if !t.Now.Before(another) && !isSet {
+		another = t.Now.Add(postponed).Truncate(time.Second).In(sale.Location())
+	}
+	if another.Equal(sale) {
 		return nil
 	}
-	wanted[settings.OnSale] = t.Now.Add(postponed).Truncate(time.Second).In(sale.Location()).Format(time.RFC3339)
+	wanted[settings.OnSale] = another.Format(time.RFC3339)
 	return t.Hold(ctx, heldLate, wanted[settings.OnSale])
 }
 
@@ -175,18 +184,24 @@ func (p *Parameters) closeEarlier(ctx context.Context, t *prepare.Task, wanted, 
 }
 
 // inOrder lists what differs in an order in which no state in between opens a sale too early, or has a
-// value refused. An event that is closed, or has no on-sale, opens with the last of them. Where an on-sale
-// that is still to come is moved, `prequeue` never lies behind it nor `closes` before it.
+// value refused. A closed event opens with `state`, the last of all. One that is not begins when the last
+// of its required parameters is there, and would be over at once if `state` still said so. Where an
+// on-sale is moved, `prequeue` never lies behind it nor `closes` before it.
 func inOrder(wanted, there map[string]string) []string {
-	order := []string{settings.Rate, settings.Target, "shards"}
-	if old := moment(there[settings.OnSale]); !old.IsZero() && moment(wanted[settings.OnSale]).After(old) {
-		order = append(order, "closes", settings.OnSale, "prequeue")
-	} else if !old.IsZero() {
-		order = append(order, "prequeue", settings.OnSale, "closes")
-	} else {
-		order = append(order, "prequeue", "closes", settings.OnSale)
+	old, others := moment(there[settings.OnSale]), []string{settings.Rate, settings.Target}
+	times := []string{"prequeue", settings.OnSale, "closes"}
+	if moment(wanted[settings.OnSale]).After(old) {
+		times = []string{"closes", settings.OnSale, "prequeue"}
 	}
-	order = append(order, stateParameter)
+	var order []string
+	switch {
+	case old.IsZero():
+		order = []string{stateParameter, "shards", settings.Rate, settings.Target, "prequeue", "closes", settings.OnSale}
+	case there[stateParameter] == closed:
+		order = slices.Concat([]string{"shards"}, others, times, []string{stateParameter})
+	default:
+		order = slices.Concat([]string{"shards"}, times, others, []string{stateParameter})
+	}
 	return slices.DeleteFunc(order, func(name string) bool {
 		text, written := wanted[name]
 		return !written || text == there[name] || same(text, there[name])

@@ -1,0 +1,406 @@
+package steps
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"github.com/aws/smithy-go"
+
+	"waitingroom/lambdas/prepare"
+	"waitingroom/shared/hotshow"
+	"waitingroom/shared/room"
+	"waitingroom/shared/schedule"
+	"waitingroom/shared/settings"
+)
+
+const parameterPath = "/waiting-room/"
+
+// promoters is Parameter Store with one event, and what tick makes of it: every change is seen at once.
+type promoters struct {
+	*account
+	texts   map[string]string
+	secure  map[string]bool
+	run     room.State // the event's latest; no ID means that there is none
+	good    map[string]string
+	runs    []room.Settings // as each run began
+	refused []settings.Rejection
+	puts    []string
+	entries []schedule.Entry
+	crowded int // how many of the next writes are throttled
+}
+
+func newPromoters(a *account, texts map[string]string) *promoters {
+	p := &promoters{account: a, texts: texts, secure: map[string]bool{}, run: room.State{Closing: room.NoCohort}}
+	p.tick()
+	p.runs = nil
+	return p
+}
+
+// tick begins and ends runs as the leader does.
+func (p *promoters) tick() {
+	r := settings.Check(p.texts, p.good, p.run, 0, time.Now())
+	p.good = r.Good
+	p.refused = append(p.refused, r.Rejected...)
+	if !r.Complete() {
+		return
+	}
+	if p.run.ID == "" || p.run.Renews(r.Settings, time.Now()) {
+		if r.Settings.Control != room.ForceClosed { // else it is over before anybody sees it
+			p.runs = append(p.runs, r.Settings)
+		}
+		p.run = room.State{Run: room.Run{Event: "tour", ID: time.Now().String()}, Shards: r.Settings.Shards, Closing: room.NoCohort, Phase: room.PreQueue, OnSale: r.Settings.OnSale}
+	}
+	if !p.run.Over() && !p.run.Frozen() {
+		p.run.OnSale = r.Settings.OnSale
+	}
+	now := time.Now()
+	if !now.Before(p.run.OnSale) {
+		p.run.Cohort, p.run.Phase = max(p.run.Cohort, 1), room.Open
+	}
+	if r.Settings.Control == room.ForceClosed || !now.Before(r.Settings.Closes) && r.Settings.OnSale.Equal(p.run.OnSale) || p.run.Final {
+		p.run.Phase, p.run.Final = room.Closed, true
+	}
+}
+
+func (p *promoters) GetParametersByPath(_ context.Context, in *ssm.GetParametersByPathInput, _ ...func(*ssm.Options)) (*ssm.GetParametersByPathOutput, error) {
+	out := &ssm.GetParametersByPathOutput{}
+	err := p.call(func() error {
+		p.tick()
+		for name, text := range p.texts {
+			kind := types.ParameterTypeString
+			if p.secure[name] {
+				kind = types.ParameterTypeSecureString
+			}
+			out.Parameters = append(out.Parameters, types.Parameter{Name: aws.String(*in.Path + "/" + name), Value: aws.String(text), Type: kind})
+		}
+		return nil
+	})
+	return out, err
+}
+
+func (p *promoters) PutParameter(_ context.Context, in *ssm.PutParameterInput, _ ...func(*ssm.Options)) (*ssm.PutParameterOutput, error) {
+	if p.crowded > 0 {
+		p.crowded--
+		return nil, &smithy.GenericAPIError{Code: "ThrottlingException", Message: "Rate exceeded"}
+	}
+	err := p.call(func() error {
+		name := strings.TrimPrefix(*in.Name, parameterPath+"tour/")
+		if in.Type != types.ParameterTypeString || !aws.ToBool(in.Overwrite) {
+			p.t.Errorf("%s is put as %s", name, in.Type)
+		}
+		p.tick()
+		p.texts[name] = *in.Value
+		p.puts = append(p.puts, name)
+		p.tick()
+		return nil
+	})
+	return &ssm.PutParameterOutput{}, err
+}
+
+func (p *promoters) List(context.Context) ([]schedule.Entry, error) {
+	var entries []schedule.Entry
+	err := p.call(func() error { entries = p.entries; return nil })
+	return entries, err
+}
+
+func (p *promoters) step() *Parameters {
+	step, err := NewParameters(p, parameterPath, p)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return step
+}
+
+// opened checks that the event is on sale as the show's request has it, or with another on-sale, and
+// that no run has begun with anything else.
+func (p *promoters) opened(s *subject, onSale time.Time) {
+	p.t.Helper()
+	p.tick()
+	r := s.show.Request
+	for _, began := range p.runs {
+		if !began.OnSale.Equal(onSale) || !began.PreQueue.Equal(r.PreQueue) || !began.Closes.Equal(r.Closes) ||
+			began.Rate != r.Rate || began.Target != r.Target || began.Shards != s.show.Needs.Shards {
+			p.t.Errorf("a run has begun with %+v; written: %q", began, p.puts)
+		}
+	}
+	if p.run.Over() || !p.run.OnSale.Equal(onSale) || len(p.refused) > 0 {
+		p.t.Errorf("run %+v, refused %v; written: %q", p.run, p.refused, p.puts)
+	}
+}
+
+func texts(pairs ...string) map[string]string {
+	m := map[string]string{}
+	for pair := range slices.Chunk(pairs, 2) {
+		m[pair[0]] = pair[1]
+	}
+	return m
+}
+
+func in(d time.Duration) string { return time.Now().Add(d).Format(time.RFC3339) }
+
+// Whatever an earlier sale left, a run begins with everything as it was asked for, and nothing that was
+// written in between opened anything.
+func TestParametersPutTheEventOnSale(t *testing.T) {
+	const day = 24 * time.Hour
+	earlier := func(state string, onSale time.Duration, more ...string) func() map[string]string {
+		return func() map[string]string {
+			m := texts(append([]string{"onsale", in(onSale), "rate", "100", "target", "https://other.example"}, more...)...)
+			if state != "" {
+				m["state"] = state
+			}
+			return m
+		}
+	}
+	for name, c := range map[string]struct {
+		there func() map[string]string
+		runs  int           // that begin
+		later time.Duration // than asked for
+	}{
+		"nothing":                      {func() map[string]string { return texts() }, 1, 0},
+		"a message":                    {func() map[string]string { return texts("message", "soon", "state", "closed") }, 1, 0},
+		"no on-sale, paused":           {func() map[string]string { return texts("rate", "1", "target", "https://a.example", "state", "paused") }, 1, 0},
+		"a sale that closed by itself": {earlier("", -3*day), 1, 0},
+		"one with its own times":       {func() map[string]string { return earlier("", -3*day, "closes", in(-2*day), "prequeue", in(-4*day))() }, 1, 0},
+		"one that was closed": {func() map[string]string {
+			return earlier("closed", -3*time.Hour, "prequeue", in(-4*time.Hour), "shards", "16")()
+		}, 1, 0},
+		"one that is sold out":        {func() map[string]string { return earlier("soldout", -3*time.Hour, "closes", in(day))() }, 1, 0},
+		"one that is paused for good": {earlier("paused", -3*day), 1, 0},
+		"one that was cancelled": {func() map[string]string {
+			return earlier("closed", 5*day, "prequeue", in(4*day), "closes", in(6*day))()
+		}, 1, 0},
+		"one that was cancelled, earlier": {func() map[string]string {
+			return earlier("closed", time.Hour, "prequeue", in(0), "closes", in(100*time.Minute))()
+		}, 1, 0},
+		"its own": {func() map[string]string { return earlier("", 2*time.Hour, "shards", "64")() }, 0, 0},
+		"one to come that is moved back": {func() map[string]string {
+			return earlier("", 90*time.Minute, "closes", in(100*time.Minute), "shards", "64")()
+		}, 0, 0},
+		"one to come that is moved ahead": {func() map[string]string { return earlier("soldout", 3*day, "prequeue", in(2*day), "shards", "64")() }, 0, 0},
+		"one at the same time, cancelled": {earlier("closed", 2*time.Hour), 1, time.Second},
+		"half of one to come":             {func() map[string]string { return texts("onsale", in(3*day), "prequeue", in(-day)) }, 1, 0},
+		"half of one that was closed":     {func() map[string]string { return texts("onsale", in(3*day), "state", "closed") }, 1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			everyFault(t, func(t *testing.T, a *account) {
+				p := newPromoters(a, c.there())
+				p.refused = nil
+				s := a.subject("show")
+				s.until(hotshow.Up, p.step().Up)
+				if len(p.runs) != c.runs {
+					t.Errorf("%d runs have begun; written: %q", len(p.runs), p.puts)
+				}
+				p.opened(s, s.show.Request.OnSale.Add(c.later))
+				if _, there := c.there()["state"]; !there && p.texts["state"] == "closed" {
+					t.Errorf("left closed: %q", p.puts)
+				}
+				before := len(p.puts)
+				if s.until(hotshow.Up, p.step().Up); len(p.puts) != before {
+					t.Errorf("what is there already was written again: %q", p.puts[before:])
+				}
+			})
+		})
+	}
+}
+
+// A sale that still goes on is left to people until the show has to be ready, and closed then.
+func TestParametersWaitForAnOpenSale(t *testing.T) {
+	everyFault(t, func(t *testing.T, a *account) {
+		p := newPromoters(a, texts("onsale", in(-time.Hour), "rate", "100", "target", "https://other.example"))
+		s := a.subject("show")
+		step := p.step()
+		for time.Now().Before(s.show.Request.ReadyBy().Add(-time.Minute)) {
+			if progress, err := s.run(step.Up); err == nil || len(p.puts) > 0 {
+				t.Fatalf("%s; written: %q", progress, p.puts)
+			}
+			time.Sleep(time.Minute)
+		}
+		if _, err := s.run(step.Up); err == nil || !strings.Contains(err.Error(), "set its parameter state to closed") && !strings.Contains(err.Error(), "the call was") {
+			t.Errorf("%v", err)
+		}
+		time.Sleep(time.Minute)
+		s.until(hotshow.Up, step.Up)
+		p.opened(s, s.show.Request.OnSale)
+	})
+}
+
+// What could not be written before the on-sale opens shortly after it.
+func TestParametersOfALateShow(t *testing.T) {
+	for name, there := range map[string]func() map[string]string{
+		"nothing": func() map[string]string { return texts() },
+		"a closed sale": func() map[string]string {
+			return texts("onsale", in(-72*time.Hour), "rate", "1", "target", "https://a.example", "state", "closed")
+		},
+		"half of a closed sale": func() map[string]string { return texts("onsale", in(-72*time.Hour), "state", "closed") },
+		"closed before it": func() map[string]string {
+			return texts("onsale", in(2*time.Hour), "rate", "1", "target", "https://a.example", "state", "closed")
+		},
+		"an open, old sale": func() map[string]string {
+			return texts("onsale", in(-time.Hour), "rate", "1", "target", "https://a.example")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			everyFault(t, func(t *testing.T, a *account) {
+				p := newPromoters(a, there())
+				p.refused = nil
+				s := a.subject("show")
+				time.Sleep(3 * time.Hour)
+				s.until(hotshow.Up, p.step().Up)
+				late := moment(s.held[heldLate])
+				if wait := time.Until(late); wait > postponed {
+					t.Errorf("opens in %s", wait)
+				}
+				p.opened(s, late)
+			})
+		})
+	}
+}
+
+// A sale that is on by the parameters of the show itself is not touched by a late attempt.
+func TestParametersOfASaleThatIsOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &account{t: t}
+		p := newPromoters(a, texts())
+		s := a.subject("show")
+		s.until(hotshow.Up, p.step().Up)
+		time.Sleep(3 * time.Hour)
+		p.texts["state"], p.puts = "soldout", nil
+		if s.until(hotshow.Up, p.step().Up); len(p.puts) > 0 {
+			t.Errorf("written: %q", p.puts)
+		}
+	})
+}
+
+func TestParametersOfAnEventThatDoesNotTakePlace(t *testing.T) {
+	other := []schedule.Entry{{ID: "other", Event: "tour", State: hotshow.Preparing}}
+	for name, c := range map[string]struct {
+		outcome hotshow.State
+		there   map[string]string
+		entries []schedule.Entry
+		change  func(p *promoters)
+		closed  bool
+	}{
+		"cancelled":                {hotshow.Cancelled, texts(), nil, nil, true},
+		"failed":                   {hotshow.Failed, texts(), nil, nil, true},
+		"done":                     {hotshow.Done, texts(), nil, nil, false},
+		"moved by its promoter":    {hotshow.Cancelled, texts(), nil, func(p *promoters) { p.texts["onsale"] = in(3 * time.Hour) }, true},
+		"cleared away":             {hotshow.Cancelled, texts(), nil, func(p *promoters) { delete(p.texts, "onsale") }, false},
+		"another show's by now":    {hotshow.Cancelled, texts(), other, nil, false},
+		"another show's, finished": {hotshow.Cancelled, texts(), []schedule.Entry{{ID: "other", Event: "tour", State: hotshow.Done}, {ID: "show", Event: "tour", State: hotshow.Preparing}, {ID: "third", Event: "play", State: hotshow.Live}}, nil, true},
+		"planned by hand before":   {hotshow.Cancelled, texts("onsale", in(10*time.Hour)), nil, func(p *promoters) { p.texts["onsale"] = in(10 * time.Hour) }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			everyFault(t, func(t *testing.T, a *account) {
+				p := newPromoters(a, maps.Clone(c.there))
+				s := a.subject("show")
+				s.until(hotshow.Up, p.step().Up)
+				if c.change != nil {
+					c.change(p)
+				}
+				p.entries, s.show.Outcome = c.entries, c.outcome
+				s.until(hotshow.Down, p.step().Down)
+				if is := p.texts["state"] == "closed"; is != c.closed {
+					t.Errorf("state %q; written: %q", p.texts["state"], p.puts)
+				}
+			})
+		})
+	}
+}
+
+// An event whose on-sale the show never came to write stays as it is.
+func TestParametersThatWereNeverWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &account{t: t}
+		p := newPromoters(a, texts("onsale", in(5*time.Hour), "rate", "100", "target", "https://other.example"))
+		s := a.subject("show")
+		s.show.Outcome = hotshow.Cancelled
+		if s.until(hotshow.Down, p.step().Down); a.calls != 0 {
+			t.Errorf("%d calls for what was never begun", a.calls)
+		}
+		a.at, a.fault = 4, lost // reads, holds, writes the shards and nothing else
+		if _, err := s.run(p.step().Up); err == nil || len(p.puts) != 1 {
+			t.Fatalf("written: %q, %v", p.puts, err)
+		}
+		if s.until(hotshow.Down, p.step().Down); len(p.puts) != 1 {
+			t.Errorf("written: %q", p.puts)
+		}
+	})
+}
+
+func TestParametersInTheWay(t *testing.T) {
+	for _, name := range []string{"rate", "onsale", "state"} {
+		synctest.Test(t, func(t *testing.T) {
+			a := &account{t: t}
+			p := newPromoters(a, texts(name, "encrypted"))
+			p.secure[name] = true
+			_, err := a.subject("show").run(p.step().Up)
+			if err == nil || !strings.Contains(err.Error(), parameterPath+"tour/"+name+" is a SecureString") || len(p.puts) > 0 {
+				t.Errorf("%s: %v; written: %q", name, err, p.puts)
+			}
+		})
+	}
+	if _, err := NewParameters(nil, "waiting-room", nil); err == nil {
+		t.Error("a path without slashes is taken")
+	}
+}
+
+// Fifty shows are written within a run, more slowly when Parameter Store says so, and without an error
+// when the time is over.
+func TestParametersOfManyShows(t *testing.T) {
+	for name, c := range map[string]struct {
+		crowded int
+		within  time.Duration
+	}{"as fast as it goes": {0, 45 * time.Second}, "throttled": {10, 200 * time.Second}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := &account{t: t}
+				p := newPromoters(a, texts())
+				p.crowded = c.crowded
+				step, begun := p.step(), time.Now()
+				for range 50 {
+					clear(p.texts)
+					s := a.subject("show")
+					var progress hotshow.Progress
+					for progress != hotshow.Up {
+						var err error
+						if progress, err = s.run(step.Up); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				if took := time.Since(begun); took > c.within {
+					t.Errorf("it takes %s", took)
+				}
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		a := &account{t: t}
+		p := newPromoters(a, texts())
+		p.crowded = 1000
+		if progress, err := a.subject("show").run(p.step().Up); progress != hotshow.Begun || err != nil {
+			t.Errorf("%s, %v", progress, err)
+		}
+	})
+}
+
+// A refusal is told with the parameter's name.
+func TestParametersRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &account{t: t, at: 3, fault: refused}
+		p := newPromoters(a, texts())
+		var do func(context.Context, *prepare.Task) (hotshow.Progress, error) = p.step().Up
+		if _, err := a.subject("show").run(do); err == nil || errors.Is(err, errNotNow) || !strings.Contains(err.Error(), "set parameter /waiting-room/tour/shards: ") {
+			t.Errorf("%v", err)
+		}
+	})
+}
