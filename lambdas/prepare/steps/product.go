@@ -381,8 +381,6 @@ func (p *Product) ended(ctx context.Context, a attempt) error {
 	if err != nil {
 		return fmt.Errorf("the step remembers the termination %q: %w", ending, err)
 	}
-	if err := a.hold(ctx, heldEnding, strconv.Itoa(number+1)); err != nil {
-		return err
-	}
-	return fmt.Errorf("%s could not be terminated, and is tried again: %s", a.name(), reasons(record))
+	return errors.Join(fmt.Errorf("%s could not be terminated, and is tried again: %s", a.name(), reasons(record)),
+		a.hold(ctx, heldEnding, strconv.Itoa(number+1)))
 }

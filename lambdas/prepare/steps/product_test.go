@@ -1,0 +1,396 @@
+package steps
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/servicecatalog"
+	"github.com/aws/aws-sdk-go-v2/service/servicecatalog/types"
+
+	"waitingroom/shared/hotshow"
+	"waitingroom/shared/schedule"
+)
+
+// takesTime is how long the catalog takes for everything.
+const takesTime = 150 * time.Second
+
+// catalog is Service Catalog: a token that it knows it answers as before, and what is under change it
+// does not terminate.
+type catalog struct {
+	*account
+	paths    []types.LaunchPathSummary
+	products map[string]*types.ProvisionedProductDetail
+	records  map[string]*types.RecordDetail
+	tokens   map[string]string    // to records
+	due      map[string]time.Time // when records are done
+	fails    int                  // how many of the next requests fail
+	names    []string             // that were provisioned
+	inputs   []*servicecatalog.ProvisionProductInput
+	ended    []string // tokens of terminations
+}
+
+func newCatalog(a *account) *catalog {
+	return &catalog{account: a, products: map[string]*types.ProvisionedProductDetail{}, records: map[string]*types.RecordDetail{},
+		tokens: map[string]string{}, due: map[string]time.Time{}, paths: []types.LaunchPathSummary{{Id: aws.String("lpv3-only"), Name: aws.String("Shop")}}}
+}
+
+// settle ends what is due.
+func (c *catalog) settle() {
+	for id, r := range c.records {
+		if r.Status != types.RecordStatusCreated || time.Now().Before(c.due[id]) {
+			continue
+		}
+		p := c.products[*r.ProvisionedProductId]
+		r.Status, p.Status = types.RecordStatusSucceeded, types.ProvisionedProductStatusAvailable
+		if len(r.RecordErrors) > 0 {
+			r.Status, p.Status = types.RecordStatusFailed, types.ProvisionedProductStatusError
+		} else if *r.RecordType == "TERMINATE_PROVISIONED_PRODUCT" {
+			delete(c.products, *p.Id)
+		}
+	}
+}
+
+func (c *catalog) begin(kind, token string, p *types.ProvisionedProductDetail) *types.RecordDetail {
+	id := fmt.Sprintf("rec-%d", len(c.records)+1)
+	r := &types.RecordDetail{RecordId: &id, RecordType: &kind, Status: types.RecordStatusCreated, ProvisionedProductId: p.Id}
+	if c.fails > 0 {
+		c.fails--
+		r.RecordErrors = []types.RecordError{{Code: aws.String("InvalidRequest"), Description: aws.String("no such subnet")}}
+	}
+	c.records[id], c.tokens[token], c.due[id] = r, id, time.Now().Add(takesTime)
+	p.Status = types.ProvisionedProductStatusUnderChange
+	return r
+}
+
+// told is a record as it is now.
+func told(r *types.RecordDetail) *types.RecordDetail { as := *r; return &as }
+
+func (c *catalog) missing() error {
+	return &types.ResourceNotFoundException{Message: aws.String("not found")}
+}
+
+func (c *catalog) ListLaunchPaths(context.Context, *servicecatalog.ListLaunchPathsInput, ...func(*servicecatalog.Options)) (*servicecatalog.ListLaunchPathsOutput, error) {
+	return &servicecatalog.ListLaunchPathsOutput{LaunchPathSummaries: c.paths}, c.call(func() error { return nil })
+}
+
+func (c *catalog) ProvisionProduct(_ context.Context, in *servicecatalog.ProvisionProductInput, _ ...func(*servicecatalog.Options)) (*servicecatalog.ProvisionProductOutput, error) {
+	out := &servicecatalog.ProvisionProductOutput{}
+	err := c.call(func() error {
+		c.settle()
+		if id, known := c.tokens[*in.ProvisionToken]; known {
+			out.RecordDetail = told(c.records[id])
+			return nil
+		}
+		id := fmt.Sprintf("pp-%d", len(c.names)+1)
+		p := &types.ProvisionedProductDetail{Id: &id, Name: in.ProvisionedProductName, IdempotencyToken: in.ProvisionToken}
+		c.products[id], c.names, c.inputs = p, append(c.names, *p.Name), append(c.inputs, in)
+		r := c.begin("PROVISION_PRODUCT", *in.ProvisionToken, p)
+		p.LastProvisioningRecordId = r.RecordId
+		out.RecordDetail = told(r)
+		return nil
+	})
+	return out, err
+}
+
+func (c *catalog) DescribeRecord(_ context.Context, in *servicecatalog.DescribeRecordInput, _ ...func(*servicecatalog.Options)) (*servicecatalog.DescribeRecordOutput, error) {
+	out := &servicecatalog.DescribeRecordOutput{}
+	err := c.call(func() error {
+		c.settle()
+		if c.records[*in.Id] == nil {
+			return c.missing()
+		}
+		out.RecordDetail = told(c.records[*in.Id])
+		return nil
+	})
+	return out, err
+}
+
+func (c *catalog) DescribeProvisionedProduct(_ context.Context, in *servicecatalog.DescribeProvisionedProductInput, _ ...func(*servicecatalog.Options)) (*servicecatalog.DescribeProvisionedProductOutput, error) {
+	out := &servicecatalog.DescribeProvisionedProductOutput{}
+	err := c.call(func() error {
+		c.settle()
+		for _, p := range c.products {
+			if in.Id != nil && *in.Id == *p.Id || in.Name != nil && *in.Name == *p.Name {
+				as := *p
+				out.ProvisionedProductDetail = &as
+				return nil
+			}
+		}
+		return c.missing()
+	})
+	return out, err
+}
+
+func (c *catalog) TerminateProvisionedProduct(_ context.Context, in *servicecatalog.TerminateProvisionedProductInput, _ ...func(*servicecatalog.Options)) (*servicecatalog.TerminateProvisionedProductOutput, error) {
+	out := &servicecatalog.TerminateProvisionedProductOutput{}
+	err := c.call(func() error {
+		c.settle()
+		p := c.products[*in.ProvisionedProductId]
+		if p == nil {
+			return c.missing()
+		}
+		if id, known := c.tokens[*in.TerminateToken]; known {
+			out.RecordDetail = told(c.records[id])
+			return nil
+		}
+		if p.Status == types.ProvisionedProductStatusUnderChange {
+			c.t.Error("terminated while it is under change")
+		}
+		c.ended = append(c.ended, *in.TerminateToken)
+		out.RecordDetail = told(c.begin("TERMINATE_PROVISIONED_PRODUCT", *in.TerminateToken, p))
+		return nil
+	})
+	return out, err
+}
+
+func order() *Order {
+	return &Order{Product: "prod-shop", Artifact: "pa-1", Parameters: map[string]string{"Servers": "{visitors}", "Tag": "{event}: {name} {unknown"}}
+}
+
+// A product is provisioned once, waited for, and terminated once.
+func TestProductComesAndGoes(t *testing.T) {
+	everyFault(t, func(t *testing.T, a *account) {
+		c := newCatalog(a)
+		s, step := a.subject("show"), NewProduct(c, order())
+		s.until(hotshow.Up, step.Up)
+		if len(c.products) != 1 || !slices.Equal(c.names, []string{"waiting-room-show-1"}) {
+			t.Errorf("provisioned %q, there are %v", c.names, c.products)
+		}
+		s.until(hotshow.Down, step.Down)
+		if len(c.products) != 0 || !slices.Equal(c.ended, []string{"waiting-room-show-1-end-1"}) {
+			t.Errorf("there are %v; terminated %q", c.products, c.ended)
+		}
+		in := c.inputs[0]
+		if *in.ProductId != "prod-shop" || *in.ProvisioningArtifactId != "pa-1" || *in.PathId != "lpv3-only" || len(in.ProvisioningParameters) != 2 ||
+			*in.ProvisioningParameters[0].Value != "300000" || *in.ProvisioningParameters[1].Value != "tour: Winter tour {unknown" {
+			t.Errorf("provisioned with %+v", in)
+		}
+	})
+}
+
+// A show that is cancelled while its product comes up leaves none, wherever its last call was lost.
+func TestProductOfACancelledShow(t *testing.T) {
+	everyFault(t, func(t *testing.T, a *account) {
+		c := newCatalog(a)
+		s, step := a.subject("show"), NewProduct(c, order())
+		s.run(step.Up)
+		s.until(hotshow.Down, step.Down)
+		if len(c.products) != 0 || len(c.names) > 1 {
+			t.Errorf("provisioned %q, there are %v", c.names, c.products)
+		}
+	})
+}
+
+// A call that arrives after nobody could be asked about it any more is waited for.
+func TestProductThatArrivesLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &account{t: t, at: 4, fault: lost} // held, looked for, path, provisioned
+		c := newCatalog(a)
+		s, step := a.subject("show"), NewProduct(c, order())
+		if _, err := s.run(step.Up); err == nil || len(c.names) > 0 {
+			t.Fatalf("provisioned %q, %v", c.names, err)
+		}
+		if progress, err := s.run(step.Down); progress != hotshow.Begun || err != nil {
+			t.Fatalf("%s, %v at once", progress, err)
+		}
+		if _, err := c.ProvisionProduct(t.Context(), &servicecatalog.ProvisionProductInput{
+			ProvisionToken: aws.String("waiting-room-show-1"), ProvisionedProductName: aws.String("waiting-room-show-1")}); err != nil {
+			t.Fatal(err)
+		}
+		s.until(hotshow.Down, step.Down)
+		if len(c.products) != 0 || len(c.ended) != 1 {
+			t.Errorf("there are %v; terminated %q", c.products, c.ended)
+		}
+	})
+}
+
+// What failed is terminated before the next attempt, under another name, and said.
+func TestProductThatFails(t *testing.T) {
+	everyFault(t, func(t *testing.T, a *account) {
+		c := newCatalog(a)
+		s, step := a.subject("show"), NewProduct(c, order())
+		c.fails = 1
+		troubles := s.until(hotshow.Up, step.Up)
+		if !strings.Contains(troubles, "waiting-room-show-1 failed, and is terminated before it is tried again: InvalidRequest no such subnet") {
+			t.Errorf("troubles: %s", troubles)
+		}
+		if len(c.products) != 1 || !slices.Equal(c.names, []string{"waiting-room-show-1", "waiting-room-show-2"}) {
+			t.Errorf("provisioned %q, there are %v", c.names, c.products)
+		}
+		c.fails = 1
+		troubles = s.until(hotshow.Down, step.Down)
+		if !strings.Contains(troubles, "waiting-room-show-2 could not be terminated, and is tried again: InvalidRequest no such subnet") {
+			t.Errorf("troubles: %s", troubles)
+		}
+		if len(c.products) != 0 || c.ended[len(c.ended)-1] != "waiting-room-show-2-end-2" {
+			t.Errorf("there are %v; terminated %q", c.products, c.ended)
+		}
+	})
+}
+
+// No other product is touched: not one of the same name, nor one of another show.
+func TestProductOfSomebodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &account{t: t, shared: map[string]schedule.Holding{}}
+		c := newCatalog(a)
+		c.products["pp-theirs"] = &types.ProvisionedProductDetail{Id: aws.String("pp-theirs"), Name: aws.String("waiting-room-show-1"),
+			IdempotencyToken: aws.String("theirs"), Status: types.ProvisionedProductStatusAvailable}
+		s, other, step := a.subject("show"), a.subject("other"), NewProduct(c, order())
+		if _, err := s.run(step.Up); err == nil || !strings.Contains(err.Error(), "somebody else has a provisioned product of the name waiting-room-show-1") {
+			t.Errorf("%v", err)
+		}
+		other.until(hotshow.Up, step.Up)
+		s.until(hotshow.Down, step.Down)
+		if len(c.products) != 2 || len(c.ended) != 0 {
+			t.Errorf("there are %v; terminated %q", slices.Collect(maps.Keys(c.products)), c.ended)
+		}
+	})
+}
+
+// Somebody has terminated it by hand.
+func TestProductThatIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &account{t: t}
+		c := newCatalog(a)
+		s, step := a.subject("show"), NewProduct(c, order())
+		s.until(hotshow.Up, step.Up)
+		clear(c.products)
+		if progress, err := s.run(step.Down); progress != hotshow.Down || err != nil {
+			t.Errorf("%s, %v", progress, err)
+		}
+	})
+}
+
+func TestProductIsLeftOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &account{t: t}
+		c := newCatalog(a)
+		s, none := a.subject("show"), NewProduct(c, nil)
+		s.until(hotshow.LeftOut, none.Up)
+		s.until(hotshow.Down, none.Down)
+		if a.calls != 0 {
+			t.Errorf("%d calls", a.calls)
+		}
+		s.run(NewProduct(c, order()).Up)
+		if _, err := s.run(none.Up); err == nil {
+			t.Error("an order that is gone is no trouble")
+		}
+		s.until(hotshow.Down, none.Down)
+		if len(c.products) != 0 {
+			t.Errorf("there are %v", c.products)
+		}
+	})
+}
+
+func TestProductStatuses(t *testing.T) {
+	for status, want := range map[types.RecordStatus]hotshow.Progress{
+		types.RecordStatusCreated: hotshow.Begun, types.RecordStatusInProgress: hotshow.Begun, types.RecordStatusInProgressInError: hotshow.Begun,
+		types.RecordStatusSucceeded: hotshow.Up, types.RecordStatusFailed: "", "FORGOTTEN": "",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			a := &account{t: t}
+			c := newCatalog(a)
+			s, step := a.subject("show"), NewProduct(c, order())
+			s.run(step.Up)
+			c.records["rec-1"].Status = status
+			c.due["rec-1"] = time.Now().Add(time.Hour)
+			if progress, err := s.run(step.Up); progress != want || (err != nil) != (want == "") {
+				t.Errorf("%s: %q, %v", status, progress, err)
+			}
+		})
+	}
+	for status, terminates := range map[types.ProvisionedProductStatus]bool{
+		types.ProvisionedProductStatusAvailable: true, types.ProvisionedProductStatusTainted: true, types.ProvisionedProductStatusError: true,
+		types.ProvisionedProductStatusUnderChange: false, types.ProvisionedProductStatusPlanInProgress: false,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			a := &account{t: t}
+			c := newCatalog(a)
+			s, step := a.subject("show"), NewProduct(c, order())
+			s.until(hotshow.Up, step.Up)
+			c.products["pp-1"].Status = status
+			if progress, err := s.run(step.Down); progress != hotshow.Begun || err != nil || (len(c.ended) == 1) != terminates {
+				t.Errorf("%s: %s, %v; terminated %q", status, progress, err, c.ended)
+			}
+		})
+	}
+}
+
+func TestProductsLaunchPath(t *testing.T) {
+	several := []types.LaunchPathSummary{{Id: aws.String("lpv3-a"), Name: aws.String("Shop")}, {Id: aws.String("lpv3-b"), Name: aws.String("All")}}
+	for want, paths := range map[string][]types.LaunchPathSummary{
+		"no launch path to prod-shop: give its role access":                           nil,
+		"several launch paths to prod-shop: order one of lpv3-a (Shop), lpv3-b (All)": several,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			a := &account{t: t}
+			c := newCatalog(a)
+			c.paths = paths
+			if _, err := a.subject("show").run(NewProduct(c, order()).Up); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		a := &account{t: t}
+		c, o := newCatalog(a), order()
+		c.paths, o.Path = several, "lpv3-b"
+		a.subject("show").run(NewProduct(c, o).Up)
+		if *c.inputs[0].PathId != "lpv3-b" {
+			t.Errorf("path %s", *c.inputs[0].PathId)
+		}
+	})
+}
+
+func TestParseProduct(t *testing.T) {
+	if o, err := ParseProduct("none"); o != nil || err != nil {
+		t.Errorf("none: %v, %v", o, err)
+	}
+	o, err := ParseProduct(`{"product":"prod-a","artifact":"pa-b","path":"lpv3-c","parameters":{"All":"{event}{name}{visitors}{rate}{onsale}{over}{target}","Json":"{\"a\":1}"}}`)
+	if err != nil || o.Product != "prod-a" || o.Artifact != "pa-b" || o.Path != "lpv3-c" || len(o.Parameters) != 2 {
+		t.Errorf("%+v, %v", o, err)
+	}
+	for text, want := range map[string]string{
+		"":                     "HOTSHOW_PRODUCT: EOF",
+		"null":                 "name the product",
+		"[]":                   "cannot unmarshal",
+		`{"product":"prod-a"}`: "name the product and its version",
+		`{"product":"prod-a","artifact":"pa-b"} {}`:                             "something follows",
+		`{"product":"prod-a","artifact":"pa-b","paramters":{}}`:                 `unknown field "paramters"`,
+		`{"product":"prod-a","artifact":"pa-b","parameters":{"A":"{visitor}"}}`: "parameter A holds {visitor}, which stands for nothing; there are {event}, {name},",
+	} {
+		if _, err := ParseProduct(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// What a request holds is put in as it is, also where it looks like a placeholder.
+func TestProductsParametersAreNotReadTwice(t *testing.T) {
+	r := hotshow.Request{Event: "tour", Names: map[string]string{"en": "{target} & {rate}"}, Target: "https://shop.example"}
+	got := (&Order{Parameters: map[string]string{"Name": "{name}"}}).parameters(r)
+	if *got[0].Value != "{target} & {rate}" {
+		t.Errorf("%q", *got[0].Value)
+	}
+}
+
+func FuzzParseProduct(f *testing.F) {
+	f.Add(`{"product":"prod-a","artifact":"pa-b","parameters":{"A":"{event}"}}`)
+	f.Add("none")
+	f.Fuzz(func(t *testing.T, text string) {
+		o, err := ParseProduct(text)
+		if err == nil && o != nil && (o.Product == "" || o.Artifact == "") {
+			t.Errorf("%q is taken as %+v", text, o)
+		}
+		if o != nil {
+			o.parameters(hotshow.Request{}) // does not panic
+		}
+	})
+}
