@@ -1,7 +1,8 @@
 // Command local runs the whole waiting room on one machine: the page, the API, status and seals,
 // tick, a demo shop, a DynamoDB-compatible engine and Parameter Store, all in one process. The
 // functions' handlers are those that run in Lambda and they speak to the stores through the AWS
-// SDK; only the endpoints differ. Its command surge sends a crowd to a room and judges the outcome.
+// SDK; only the endpoints differ. Its command surge sends a crowd to a room and judges the outcome,
+// plan says what a sale needs and costs, and show asks for hot shows and watches them.
 package main
 
 import (
@@ -14,6 +15,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"waitingroom/local/show"
 )
 
 // Exit statuses.
@@ -37,6 +40,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	if len(args) > 0 && args[0] == "plan" {
 		return runPlan(args[1:], stdout, stderr)
+	}
+	if len(args) > 0 && args[0] == "show" {
+		return show.Run(ctx, args[1:], stdout, stderr)
 	}
 	options, err := parseOptions(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {

@@ -57,7 +57,9 @@ func parseOptionsAt(args []string, help io.Writer, now time.Time) (Options, erro
 	err := flags.Parse(args)
 	switch {
 	case err == flag.ErrHelp:
-		fmt.Fprintln(help, "go run ./local runs the whole waiting room on this machine.\ngo run ./local surge sends a crowd to it (see go run ./local surge -help).")
+		fmt.Fprintln(help, "go run ./local runs the whole waiting room on this machine.\ngo run ./local surge sends a crowd to it (see go run ./local surge -help).\n"+
+			"go run ./local plan says what a sale needs and costs (see go run ./local plan -help).\n"+
+			"go run ./local show asks for hot shows, approves and watches them (see go run ./local show -help).")
 		flags.SetOutput(help)
 		flags.PrintDefaults()
 		return o, err

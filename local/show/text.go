@@ -1,0 +1,167 @@
+package show
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"waitingroom/shared/hotshow"
+	"waitingroom/shared/plan"
+)
+
+// day writes a time with its weekday and its offset.
+func day(t time.Time) string { return t.Format("Mon 2 Jan 2006 15:04:05 -07:00") }
+
+// title is a show's name and its event.
+func title(s hotshow.Show) string {
+	return fmt.Sprintf("%s (%s)", printable(s.Request.Name()), printable(s.Request.Event))
+}
+
+// writeAsked says what was asked for and what happens next.
+func writeAsked(w io.Writer, s Detailed) {
+	fmt.Fprintf(w, "%s has the id %s and is %s.\n", title(s.Show), s.ID, s.State)
+	fmt.Fprintf(w, "%s\n", next(s.Show))
+	fmt.Fprintf(w, "It needs %s.\n", needs(s.Needs))
+	writeWarnings(w, s.Warnings)
+}
+
+func writeDecided(w io.Writer, s Detailed) {
+	fmt.Fprintf(w, "%s, %s, is %s.\n", title(s.Show), s.ID, s.State)
+	if text := next(s.Show); text != "" {
+		fmt.Fprintf(w, "%s\n", text)
+	}
+}
+
+// next says what happens to the show next, or nothing if nothing will.
+func next(s hotshow.Show) string {
+	r := s.Request
+	switch s.State {
+	case hotshow.Requested:
+		return fmt.Sprintf("Somebody else approves it before %s:\n  go run ./local show approve %s", day(r.OnSale), s.ID)
+	case hotshow.Approved:
+		return fmt.Sprintf("It is made ready from %s, goes on sale on %s, and is kept up until %s.", day(r.Begins()), day(r.OnSale), day(r.Ends()))
+	case hotshow.Preparing:
+		return fmt.Sprintf("It is to be ready by %s, and goes on sale on %s.", day(r.ReadyBy()), day(r.OnSale))
+	case hotshow.Ready:
+		return fmt.Sprintf("It goes on sale on %s, and is kept up until %s.", day(r.OnSale), day(r.Ends()))
+	case hotshow.Live:
+		return fmt.Sprintf("It is kept up until %s, and longer if people wait.", day(r.Ends()))
+	case hotshow.Finishing:
+		return "What was brought up for it is taken down."
+	}
+	return ""
+}
+
+func needs(n hotshow.Needs) string {
+	return fmt.Sprintf("%d shards, warm throughput of %s writes and %s reads a second, and provisioned concurrency of %s for join and %s for admit",
+		n.Shards, grouped(n.WarmWrites), grouped(n.WarmReads), grouped(n.Join), grouped(n.Admit))
+}
+
+func grouped(n int) string { return plan.Grouped(int64(n)) }
+
+func writeWarnings(w io.Writer, warnings []string) {
+	if len(warnings) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "Mind")
+	for _, warning := range warnings {
+		fmt.Fprintf(w, "  %s.\n", strings.TrimSuffix(oneLine(warning), "."))
+	}
+}
+
+// entry is a show's line in the list.
+type entry struct {
+	ID     string        `json:"id"`
+	Event  string        `json:"event"`
+	Name   string        `json:"name"`
+	State  hotshow.State `json:"state"`
+	OnSale time.Time     `json:"onsale"`
+}
+
+func writeList(w io.Writer, answer []byte) error {
+	var list struct {
+		Shows *[]entry `json:"shows"`
+	}
+	if err := json.Unmarshal(answer, &list); err != nil || list.Shows == nil {
+		return errUnreadable
+	}
+	if len(*list.Shows) == 0 {
+		_, err := fmt.Fprintln(w, "There are no such shows.")
+		return err
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "ID\tSTATE\tON-SALE\tEVENT\tNAME")
+	for _, e := range *list.Shows {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", printable(e.ID), printable(string(e.State)), day(e.OnSale), printable(e.Event), printable(e.Name))
+	}
+	return t.Flush()
+}
+
+// writeShow writes everything about a show.
+func writeShow(w io.Writer, s Detailed, now time.Time) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	defer t.Flush() // an error of the terminal's has nowhere to go
+	line := func(format string, args ...any) { fmt.Fprintf(t, format+"\n", args...) }
+	r := s.Request
+	line("%s is %s since %s", title(s.Show), s.State, day(s.Since))
+	if text := next(s.Show); text != "" {
+		line("%s", text)
+	}
+	line("")
+	line("  id\t%s", s.ID)
+	for _, language := range slices.Sorted(maps.Keys(r.Names)) {
+		line("  name, %s\t%s", printable(language), printable(r.Names[language]))
+	}
+	line("  pre-queue\t%s", day(r.PreQueue))
+	line("  on-sale\t%s", day(r.OnSale))
+	line("  closes\t%s", day(r.Closes))
+	line("  made ready\t%s to %s", day(r.Begins()), day(r.ReadyBy()))
+	line("  kept up until\t%s", day(r.Ends()))
+	line("  expected\t%s visitors in %s", grouped(r.Visitors), r.Over)
+	line("  rate\t%s a minute", grouped(r.Rate))
+	line("  target\t%s", printable(r.Target))
+	line("  asked for by\t%s", printable(s.AskedBy.Name()))
+	if s.Approver != "" {
+		line("  approved by\t%s", printable(s.Approver.Name()))
+	}
+	if s.Jira != nil {
+		line("  issue\t%s", printable(s.Jira.Issue))
+	}
+	line("  needs\t%s", needs(s.Needs))
+	t.Flush()
+	writeWarnings(w, s.Warnings)
+	line("")
+	line("Steps")
+	for _, step := range hotshow.Steps() {
+		line("  %s\t%s", step, printable(stepText(s.Steps[step], now)))
+	}
+	t.Flush()
+	fmt.Fprintln(w, "\nHistory")
+	for _, change := range s.History {
+		fmt.Fprintf(w, "  %s  %s\n", day(change.At), oneLine(change.Sentence()))
+	}
+}
+
+// stepText says how far a step is, and what keeps it.
+func stepText(work hotshow.Work, now time.Time) string {
+	text := string(work.Progress)
+	if work.Progress == "" {
+		text = string(hotshow.Waiting)
+	}
+	if work.Failures == 0 {
+		return text
+	}
+	text += fmt.Sprintf(", failed %d times: %s", work.Failures, oneLine(work.Trouble))
+	if work.Failures == 1 {
+		text = strings.Replace(text, "1 times", "once", 1)
+	}
+	if left := work.Next.Sub(now); left > 0 {
+		text += fmt.Sprintf(" (again in %s)", left.Round(time.Second))
+	}
+	return text
+}

@@ -1,0 +1,169 @@
+package show
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/lipgloss"
+	"github.com/charmbracelet/x/term"
+)
+
+const (
+	// between is the time from one answer to the next question.
+	between = 2 * time.Second
+	// longestPause is the longest time to the next question while the API does not answer.
+	longestPause = 30 * time.Second
+)
+
+// sight is what one look at a show has seen.
+type sight struct {
+	at       time.Time
+	show     Detailed
+	sale     *Sale // nil if it is not known
+	saleText string
+	err      error // of the show; sale and saleText mean nothing then
+
+	showJSON, saleJSON []byte
+}
+
+// failed says that the API is in trouble: the next look has to wait for longer.
+func (s sight) failed() bool { return s.err != nil }
+
+// look asks for the show and its sale. Without the show, the sale is not asked for.
+func (c *Client) look(ctx context.Context, id string) sight {
+	seen := sight{}
+	answer, err := c.Show(ctx, id)
+	seen.at = c.now()
+	if err != nil {
+		seen.err = err
+		return seen
+	}
+	if seen.show, seen.err = readShow(answer); seen.err != nil {
+		return seen
+	}
+	seen.showJSON = answer
+	answer, err = c.Sale(ctx, id)
+	seen.at = c.now()
+	var p *Problem
+	switch {
+	case errors.As(err, &p) && !p.Passing():
+		// There is no sale yet, or no longer: nothing is wrong with the API.
+		seen.saleText = p.Error()
+	case err != nil:
+		seen.err = err
+	default:
+		seen.saleJSON = answer
+		seen.sale = &Sale{}
+		if json.Unmarshal(answer, seen.sale) != nil {
+			seen.sale, seen.err = nil, errUnreadable
+		}
+	}
+	return seen
+}
+
+// pause is the time to the next question after so many failures in a row.
+func pause(failures int) time.Duration {
+	return min(between<<min(failures, 10), longestPause)
+}
+
+func watchVerb(c *command, _ *flag.FlagSet) action {
+	return func(ctx context.Context, ids []string) error {
+		if err := c.connect(ctx); err != nil {
+			return err
+		}
+		// A show that does not exist, or that the caller may not see, will not appear by waiting.
+		first := c.client.look(ctx, ids[0])
+		var p *Problem
+		if errors.As(first.err, &p) && !p.Passing() {
+			return first.err
+		}
+		if file, ok := c.stdout.(*os.File); ok && !c.json && term.IsTerminal(file.Fd()) {
+			return c.view(ctx, ids[0], file, first)
+		}
+		return c.tell(ctx, ids[0], first)
+	}
+}
+
+// view shows the sale on a terminal until somebody ends it.
+func (c *command) view(ctx context.Context, id string, terminal io.Writer, first sight) error {
+	m := newModel(lipgloss.NewRenderer(terminal), c.now(), func() tea.Msg { return c.client.look(ctx, id) })
+	m = m.see(first)
+	program := tea.NewProgram(m, tea.WithContext(ctx), tea.WithOutput(terminal), tea.WithAltScreen(), tea.WithoutSignalHandler())
+	_, err := program.Run()
+	return err
+}
+
+// tell writes one line for each change until the show is over.
+func (c *command) tell(ctx context.Context, id string, seen sight) error {
+	var last string
+	failures := 0
+	for {
+		if seen.failed() {
+			failures++
+		} else {
+			failures = 0
+		}
+		text := c.news(seen)
+		if text != last {
+			if _, err := fmt.Fprintf(c.stdout, "%s\n", c.dated(seen, text)); err != nil {
+				return err
+			}
+			last = text
+		}
+		if !seen.failed() && seen.show.State.Final() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-c.after(pause(failures)):
+		}
+		seen = c.client.look(ctx, id)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+// news is what there is to say of a sight: the same text means that nothing has changed.
+func (c *command) news(seen sight) string {
+	switch {
+	case c.json && seen.failed():
+		return jsonLine(map[string]any{"error": seen.err.Error()})
+	case c.json:
+		return jsonLine(map[string]any{"show": json.RawMessage(seen.showJSON), "sale": raw(seen.saleJSON)})
+	case seen.failed():
+		return fmt.Sprintf("no answer: %v; asking again", seen.err)
+	}
+	return oneLine(summary(seen))
+}
+
+func (c *command) dated(seen sight, text string) string {
+	if c.json {
+		return text
+	}
+	return seen.at.Format("15:04:05") + " " + text
+}
+
+func raw(document []byte) any {
+	if document == nil {
+		return nil
+	}
+	return json.RawMessage(document)
+}
+
+// jsonLine is a document in one line: all that it is made of is JSON already.
+func jsonLine(document any) string {
+	line, err := json.Marshal(document)
+	if err != nil {
+		return `{"error":"the answer is not JSON"}`
+	}
+	return string(line)
+}
