@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"maps"
 	"os"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -210,11 +209,7 @@ func newWorld(t testing.TB) *world {
 
 func (w *world) door() *door.Door {
 	w.t.Helper()
-	raw, err := os.ReadFile("testdata/fields.json")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	fields, err := jira.ParseFields(string(raw))
+	fields, err := readFields()
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -224,6 +219,14 @@ func (w *world) door() *door.Door {
 		Fields: fields, AllowSelf: w.self, Now: func() time.Time { return w.now }, Log: slog.New(slog.NewJSONHandler(&w.log, nil)),
 	}
 }
+
+var readFields = sync.OnceValues(func() (jira.Fields, error) {
+	raw, err := os.ReadFile("testdata/fields.json")
+	if err != nil {
+		return jira.Fields{}, err
+	}
+	return jira.ParseFields(string(raw))
+})
 
 // call hands a request to the door, as API Gateway does.
 func (w *world) call(r httpapi.Request) (status int, answer door.Answer, body string) {
@@ -297,5 +300,3 @@ func (w *world) states() string {
 
 // contents is all that is kept, for tests in which nothing may change.
 func (w *world) contents() string { return fmt.Sprintf("%+v %+v", w.mem.kept, w.mem.history) }
-
-func same(a, b any) bool { return reflect.DeepEqual(a, b) }
