@@ -11,7 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awsdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
 
 	"waitingroom/local/controlplane"
 	"waitingroom/local/dynamodb"
@@ -138,6 +140,19 @@ func (r *Room) startHotShows(ctx context.Context, log *slog.Logger) error {
 	r.serve(l, r.hot.API)
 	r.ticking.Go(func() { r.every(ctx, r.options.HotShows.PrepareEvery, r.prepareOnce(log)) })
 	return nil
+}
+
+// watched has alarms ring where sales are watched, too.
+type watched struct {
+	topics
+	room *Room
+}
+
+func (w watched) Publish(ctx context.Context, in *sns.PublishInput, options ...func(*sns.Options)) (*sns.PublishOutput, error) {
+	if w.room.hot != nil {
+		w.room.hot.Alarms.Tell("bad-settings", aws.ToString(in.Subject))
+	}
+	return w.topics.Publish(ctx, in, options...)
 }
 
 func (r *Room) prepareOnce(log *slog.Logger) func(context.Context) {

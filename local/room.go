@@ -193,10 +193,15 @@ func (r *Room) wire(ctx context.Context, log *slog.Logger) (site http.Handler, t
 	if err != nil {
 		return nil, nil, err
 	}
+	if r.options.HotShows.On {
+		if r.hot, err = r.newHotShows(client, log, counts); err != nil {
+			return nil, nil, err
+		}
+	}
 	started := time.Now()
 	r.parameter.OnChange(changes(settings.NewHandler(&settings.Listener{
 		Store: kept, Parameters: unlimited, Path: names.ParameterPath, Now: time.Now, Log: log.With("function", names.FunctionSettings),
-		Alarm: settings.Alarm{Topics: topics{log}, Topic: "local", Room: "local"}, Shards: r.options.Shards, Metrics: counts,
+		Alarm: settings.Alarm{Topics: watched{topics{log}, r}, Topic: "local", Room: "local"}, Shards: r.options.Shards, Metrics: counts,
 	}), log))
 	ticker = func() *tick.Ticker {
 		return &tick.Ticker{
@@ -204,11 +209,6 @@ func (r *Room) wire(ctx context.Context, log *slog.Logger) (site http.Handler, t
 			Secret: secret, Random: crypto.Reader,
 			Now: time.Now, Monotonic: func() time.Duration { return time.Since(started) },
 			Parallel: 16, WellKnown: wellKnown, Shards: r.options.Shards, Log: log.With("function", names.FunctionTick), Metrics: counts,
-		}
-	}
-	if r.options.HotShows.On {
-		if r.hot, err = r.newHotShows(client, log, counts); err != nil {
-			return nil, nil, err
 		}
 	}
 	documents, err := r.published()

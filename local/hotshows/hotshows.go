@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/servicecatalog"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
+	api "waitingroom/lambdas/hotshow"
 	door "waitingroom/lambdas/jira"
 	"waitingroom/lambdas/prepare"
 	"waitingroom/lambdas/prepare/steps"
@@ -25,12 +26,14 @@ import (
 	"waitingroom/shared/metrics"
 	"waitingroom/shared/names"
 	"waitingroom/shared/schedule"
+	"waitingroom/shared/settings"
 )
 
 // HotShows are the functions of hot shows.
 type HotShows struct {
 	API     http.Handler                                 // with the routes of names.HotShowRoutes
 	Prepare func(context.Context, json.RawMessage) error // to be called every minute
+	Alarms  *Alarms
 }
 
 // Deployment is what the programs find in their environment. All fields but Transport are required.
@@ -61,6 +64,15 @@ func New(d Deployment) (*HotShows, error) {
 		Shows: kept, Comments: comments, Credentials: known(d.Jira), Fields: fields,
 		Now: d.Now, Log: d.Log.With("function", names.FunctionJira),
 	})
+	parameters, err := settings.NewReader(ssm.NewFromConfig(d.AWS), names.ParameterPath, nil)
+	if err != nil {
+		return nil, err
+	}
+	alarms := &Alarms{shows: kept, now: d.Now}
+	desk := api.NewHandler(&api.Desk{
+		Shows: kept, Statuses: api.NewPublicStatuses(d.Room, d.Transport), Parameters: parameters, Alarms: alarms,
+		Random: rand.Reader, Now: d.Now, Log: d.Log.With("function", names.FunctionHotShow),
+	})
 	room, log := steps.NewRoom(d.Room, d.Transport), d.Log.With("function", names.FunctionPrepare)
 	all, err := d.steps(kept, room, log)
 	if err != nil {
@@ -72,9 +84,11 @@ func New(d Deployment) (*HotShows, error) {
 	}
 	return &HotShows{
 		API: NewGateway(map[string]functions.Function{
-			names.FunctionJira: webhooks.Answer(d.Log, d.Metrics),
+			names.FunctionHotShow: api.Answer(desk, d.Log),
+			names.FunctionJira:    webhooks.Answer(d.Log, d.Metrics),
 		}, d.Now),
 		Prepare: prepare.NewHandler(preparer),
+		Alarms:  alarms,
 	}, nil
 }
 
