@@ -29,6 +29,8 @@ const (
 	keyID      = "11111111-2222-4333-8444-555555555555"
 	bucketName = "room-documents"
 	topicARN   = "arn:aws:sns:eu-west-1:123456789012:RoomAlarms"
+
+	jiraSecretARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:RoomJiraSecret-AbCdEf"
 )
 
 // account is the services that programs call, all at one loopback address and told apart by the

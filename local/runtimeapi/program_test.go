@@ -266,6 +266,13 @@ func (w *world) environment(function string) map[string]string {
 		names.EnvParameterPath: names.ParameterPath,
 		names.EnvShards:        "4",
 		names.EnvAlarmTopic:    topicARN,
+		names.EnvSelfApproval:  "false",
+		names.EnvJiraSecret:    jiraSecretARN,
+		names.EnvJiraSite:      "https://example.atlassian.net",
+		names.EnvJiraFields:    w.jiraFields,
+		names.EnvProduct:       names.None,
+		names.EnvJoinFunction:  names.FunctionJoin,
+		names.EnvAdmitFunction: names.FunctionAdmit,
 	}
 	variables := map[string]string{}
 	for _, name := range names.Variables(function) {

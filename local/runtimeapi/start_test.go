@@ -37,7 +37,7 @@ func TestMissingEnvironment(t *testing.T) {
 		names.FunctionAdmit: names.EnvPassKey + " or " + names.EnvPassKeySecret,
 		names.FunctionTick:  names.EnvPassKey + " or " + names.EnvPassPublicKey,
 	}
-	for _, function := range names.Functions() {
+	for _, function := range append(names.Functions(), names.HotShowFunctions()...) {
 		t.Run(function, func(t *testing.T) {
 			_, list, found := strings.Cut(w.failToStart(t, function, nil), "missing environment: ")
 			got := strings.Split(list, ", ")

@@ -47,12 +47,15 @@ type world struct {
 	ticket ticket.Key
 	local  map[string]functions.Function
 	counts output // metrics of local's functions
-	log    output
+
+	jiraFields string // as names.EnvJiraFields has them
+	log        output
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{account: newAccount(t), table: "room", secret: []byte(crypto.Text() + crypto.Text())}
+	w.jiraFields = string(recorded(t, "lambdas/jira/testdata/fields.json"))
 	key, err := passKey()
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,13 +51,16 @@ type Deployment struct {
 // OneOf names variables to Load of which exactly one has to be set. Lookup tells which.
 func OneOf(variables ...string) string { return strings.Join(variables, or) }
 
-// Load reads the environment, of which it needs the table and what else is named, and fetches the
-// secret if names.EnvSecret is among that. The error names everything that is missing at once, and
-// what of OneOf is set besides another.
+// Load reads the environment, of which it needs the table, named or not, and what else is named, and
+// fetches the secret if names.EnvSecret is among that. The error names everything that is missing at
+// once, and what of OneOf is set besides another.
 func Load(ctx context.Context, variables ...string) (*Deployment, error) {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	env, err := environment(os.LookupEnv, append([]string{names.EnvTable}, variables...))
+	if !slices.Contains(variables, names.EnvTable) {
+		variables = append([]string{names.EnvTable}, variables...)
+	}
+	env, err := environment(os.LookupEnv, variables)
 	if err != nil {
 		return nil, err
 	}
