@@ -2,6 +2,7 @@ package jira_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	door "waitingroom/lambdas/jira"
 	"waitingroom/shared/hotshow"
 	"waitingroom/shared/httpapi"
 	"waitingroom/shared/jira"
@@ -413,6 +415,23 @@ func TestWebhooksInTrouble(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// vault is a secret that cannot be read.
+type vault struct{}
+
+func (vault) Credentials(context.Context) (jira.Credentials, error) {
+	return jira.Credentials{}, errors.New("no answer")
+}
+
+// Without the secret nothing is judged, and Jira sends the webhook again.
+func TestSecretThatCannotBeRead(t *testing.T) {
+	w := newWorld(t)
+	d := w.door()
+	d.Credentials = vault{}
+	if _, err := door.NewHandler(d)(t.Context(), request([]byte("{}"), "")); httpapi.ProblemOf(err).Status != 503 {
+		t.Errorf("answered %v", err)
 	}
 }
 
