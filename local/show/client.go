@@ -145,7 +145,7 @@ func NewClient(ctx context.Context, address, region string) (*Client, error) {
 		}
 		hint := ""
 		if local {
-			hint = " (for a room on this machine, any two words that are the same)"
+			hint = " (for a room on this machine any word, the same in both)"
 		}
 		return nil, fmt.Errorf("no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY%s, or AWS_PROFILE", hint)
 	}

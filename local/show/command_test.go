@@ -1,0 +1,153 @@
+package show
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"waitingroom/shared/hotshow"
+)
+
+// winter are the flags that ask for a show which opens tomorrow.
+func winter(url string) []string {
+	onsale := time.Now().Add(24 * time.Hour).UTC().Truncate(time.Second).Format(time.RFC3339)
+	return []string{"ask", "-url", url, "-event", "winter-tour", "-name", "Winter tour", "-name", "de=Wintertour", "-onsale", onsale,
+		"-visitors", "300000", "-over", "60s", "-rate", "13000", "-target", "https://shop.example/checkout"}
+}
+
+func TestJourney(t *testing.T) {
+	api, url := newAPI(t)
+	as(t, "anna")
+	asked := ok(t, winter(url)...)
+	id := api.shows[0].ID
+	contain(t, asked, "Winter tour (winter-tour) has the id "+id, "requested", "show approve "+id, "64 shards", "500 for join", "Mind", "Lambda, concurrent executions: 1,100")
+	if r := api.shows[0].Request; r.Names["de"] != "Wintertour" || time.Duration(r.Over) != time.Minute || r.PreQueue.IsZero() {
+		t.Errorf("asked for %+v", r)
+	}
+
+	out, problems, status := did(t, "approve", id, "-url", url)
+	if status != exitFailed || out != "" || problems != "show: Your own request: Somebody else has to approve it.\n" {
+		t.Errorf("one's own approval: status %d, %q, %q", status, out, problems)
+	}
+	as(t, "ben")
+	contain(t, ok(t, "approve", "-url", url, id, "-why", "the shop is ready"), id+", is approved", "made ready from")
+	contain(t, ok(t, "list", "-url", url), "ID", id, "approved", "winter-tour", "Winter tour")
+	contain(t, ok(t, "list", "-url", url, "-state", "live"), "There are no such shows")
+	contain(t, ok(t, "show", id, "-url", url), "Winter tour (winter-tour) is approved", "300,000 visitors in 1m", "13,000 a minute", "asked for by", "anna", "approved by",
+		"ben", "name, de", "Wintertour", "Steps", "readiness", "waiting", "History", "anna has asked for the show.", "The show is approved now, by ben: the shop is ready.")
+	contain(t, ok(t, "cancel", id, "-url", url), "is cancelled")
+	contain(t, ok(t, "watch", id, "-url", url), "cancelled")
+
+	_, problems, status = did(t, "reject", id, "-url", url)
+	if status != exitFailed || strings.Count(problems, "\n") != 1 || !strings.Contains(problems, "cancelled") {
+		t.Errorf("a decision too late: status %d, %q", status, problems)
+	}
+}
+
+// With -json the API's answer comes as it is.
+func TestJSON(t *testing.T) {
+	api, url := newAPI(t)
+	as(t, "anna")
+	var show hotshow.Show
+	if err := json.Unmarshal([]byte(ok(t, append(winter(url), "-json")...)), &show); err != nil || show.ID != api.shows[0].ID {
+		t.Errorf("%v: %+v", err, show)
+	}
+	var list struct{ Shows []entry }
+	if err := json.Unmarshal([]byte(ok(t, "list", "-url", url, "-json")), &list); err != nil || len(list.Shows) != 1 {
+		t.Errorf("%v: %+v", err, list)
+	}
+	ok(t, "reject", show.ID, "-url", url, "-json")
+	var seen struct {
+		Show hotshow.Show
+		Sale *Sale
+	}
+	if err := json.Unmarshal([]byte(ok(t, "watch", show.ID, "-url", url, "-json")), &seen); err != nil || seen.Show.State != hotshow.Rejected || seen.Sale != nil {
+		t.Errorf("%v: %+v", err, seen)
+	}
+}
+
+// A request in a file goes to the API as it is, which says what is wrong with it in one line.
+func TestAskByFile(t *testing.T) {
+	api, url := newAPI(t)
+	as(t, "anna")
+	file := filepath.Join(t.TempDir(), "request.json")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	onsale := time.Now().Add(48 * time.Hour).UTC().Truncate(time.Second).Format(time.RFC3339)
+	write(fmt.Sprintf(`{"event":"tour","names":{"en":"Tour"},"onsale":%q,"visitors":10,"over":"60s","rate":60,"target":"https://shop.example/"}`, onsale))
+	ok(t, "ask", "-url", url, "-file", file)
+	if len(api.shows) != 1 || api.shows[0].Request.Event != "tour" {
+		t.Errorf("%d shows", len(api.shows))
+	}
+	write(`{"event":"tour","rate":0,"colour":"red"}`)
+	_, problems, status := did(t, "ask", "-url", url, "-file", file)
+	if status != exitFailed || strings.Count(problems, "\n") != 1 || !strings.Contains(problems, "Bad request: ") || !strings.Contains(problems, "colour") || !strings.Contains(problems, "onsale") {
+		t.Errorf("status %d, %q", status, problems)
+	}
+}
+
+// A mistake in the command line is one line, and nothing is sent.
+func TestMistakes(t *testing.T) {
+	reached := false
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }))
+	defer server.Close()
+	as(t, "anna")
+	t.Setenv(EnvAddress, server.URL)
+	for _, test := range []struct {
+		args []string
+		says string
+	}{
+		{nil, "ask, approve, reject, cancel, list, show, watch"},
+		{[]string{"delete"}, `"delete" is not one of`},
+		{[]string{"ask"}, "missing: -event, -name, -onsale, -visitors, -over, -rate, -target"},
+		{[]string{"ask", "-event", "x", "-name", "X"}, "missing: -onsale, -visitors"},
+		{[]string{"ask", "-name", "X", "-name", "en=Y"}, "two names are given for the language en"},
+		{[]string{"ask", "-rate", "many"}, "-rate"},
+		{[]string{"ask", "-file", "none.json"}, "none.json"},
+		{[]string{"ask", "-file", "none.json", "-event", "x"}, "-event: the request is in -file"},
+		{[]string{"ask", "more"}, `"more"`},
+		{[]string{"approve"}, "give the id of one show"},
+		{[]string{"approve", "a", "b"}, "give the id of one show"},
+		{[]string{"approve", "../v1"}, "is not the id of a show"},
+		{[]string{"show", "\x1b[2J"}, "is not the id of a show"},
+		{[]string{"list", "-state", "asleep"}, "is none of requested"},
+		{[]string{"list", "-what"}, "-what"},
+		{[]string{"list", "-url", "shop.example"}, "is not an address such as"},
+		{[]string{"list", "-url", "http://shop.example"}, "use https"},
+		{[]string{"list", "-url", "https://a:b@shop.example"}, "is not an address such as"},
+	} {
+		out, problems, status := did(t, test.args...)
+		if status != exitUsage || out != "" || strings.Count(problems, "\n") != 1 || !strings.Contains(problems, test.says) || strings.Contains(problems, "\x1b") {
+			t.Errorf("%q: status %d, %q", test.args, status, problems)
+		}
+	}
+	if reached {
+		t.Error("the API was called")
+	}
+	contain(t, ok(t, "-help"), "approve ID", EnvAddress)
+	contain(t, ok(t, "ask", "-help"), "-onsale", "30 minutes before")
+}
+
+func TestTitles(t *testing.T) {
+	for text, want := range map[string][2]string{
+		"Winter tour": {"en", "Winter tour"}, "de=Wintertour": {"de", "Wintertour"}, "pt-BR=Turnê": {"pt-BR", "Turnê"},
+		"E=mc²": {"en", "E=mc²"}, "Love = War": {"en", "Love = War"}, "ja=冬=ツアー": {"ja", "冬=ツアー"},
+	} {
+		got := titles{}
+		if err := got.Set(text); err != nil || len(got) != 1 || got[want[0]] != want[1] {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+	if titles.Set(titles{}, "de=") == nil {
+		t.Error("an empty name was taken")
+	}
+}
