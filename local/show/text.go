@@ -161,7 +161,7 @@ func stepText(work hotshow.Work, now time.Time) string {
 		text = strings.Replace(text, "1 times", "once", 1)
 	}
 	if left := work.Next.Sub(now); left > 0 {
-		text += fmt.Sprintf(" (again in %s)", left.Round(time.Second))
+		text += fmt.Sprintf(" (again in %s)", span(left))
 	}
 	return text
 }

@@ -117,8 +117,8 @@ func (m model) View() string {
 		lines = m.lines()
 	}
 	last := m.footer()
-	if m.height > 1 && len(lines) > m.height-2 {
-		lines = append(lines[:max(0, m.height-2)], m.faint.Render("…"))
+	if len(lines) > m.height-1 {
+		lines = append(lines[:max(0, m.height-2)], m.faint.Render("…"))[:max(0, m.height-1)]
 	}
 	lines = append(lines, last)
 	for i := range lines {
@@ -184,7 +184,7 @@ func (m model) alarms() []string {
 // bar is the widest that a bar or a curve gets, and edge what stands beside it.
 const (
 	widest = 60
-	edge   = 20
+	edge   = 26
 )
 
 func (m model) sale() []string {
@@ -197,9 +197,9 @@ func (m model) sale() []string {
 	return []string{
 		fmt.Sprintf("Phase     %s", printable(s.Phase)),
 		fmt.Sprintf("In line   %s", plan.Grouped(s.Line)),
-		fmt.Sprintf("Let in    %s", plan.Grouped(s.Admitted)),
+		fmt.Sprintf("Admitted  %s", plan.Grouped(s.Admitted)),
 		fmt.Sprintf("Waiting   %s", plan.Grouped(s.Waiting)),
-		fmt.Sprintf("          %s %.0f %% let in", m.good.Render(bar(let, width)), 100*let),
+		fmt.Sprintf("          %s %.0f %% admitted", m.good.Render(bar(let, width)), 100*let),
 		"",
 		fmt.Sprintf("Rate      %s a minute of %s that are set", m.reached(), plan.Grouped(s.RateSet)),
 		fmt.Sprintf("          %s %s", m.good.Render(curve(m.rates, s.RateSet, width)), m.faint.Render(m.since())),
@@ -319,7 +319,7 @@ func summary(seen sight) string {
 	text := string(s.State)
 	if seen.sale != nil {
 		a := seen.sale
-		text += fmt.Sprintf(", %s: %s in line, %s let in, %s waiting, %s a minute of %s, wait %s", a.Phase,
+		text += fmt.Sprintf(", %s: %s in line, %s admitted, %s waiting, %s a minute of %s, wait %s", a.Phase,
 			plan.Grouped(a.Line), plan.Grouped(a.Admitted), plan.Grouped(a.Waiting), plan.Grouped(a.Rate), plan.Grouped(a.RateSet),
 			span(time.Duration(a.Wait*float64(time.Second))))
 		for _, alarm := range a.Alarms {
