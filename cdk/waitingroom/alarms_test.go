@@ -278,7 +278,8 @@ func TestRunbookQuotesTheLogs(t *testing.T) {
 		"tick":     contents(t, "lambdas/tick/tick.go") + contents(t, "lambdas/tick/settings.go"),
 		"settings": contents(t, "lambdas/settings/handler.go"),
 		"prepare":  contents(t, "lambdas/prepare/job.go") + contents(t, "lambdas/prepare/run.go"),
-		"jira":     contents(t, "lambdas/jira/handler.go"),
+		"hotshow":  contents(t, "lambdas/hotshow/problem.go"),
+		"jira":     contents(t, "lambdas/jira/handler.go") + contents(t, "shared/httpapi/httpapi.go"),
 	}
 	quoted := regexp.MustCompile("`([^`]+)`")
 	_, table, _ := strings.Cut(contents(t, "docs/runbook.md"), "\n| log | message |")

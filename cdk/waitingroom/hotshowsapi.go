@@ -22,12 +22,12 @@ const (
 
 // Refusals that the hot shows' API has and the room's own has not, or words differently.
 var (
+	unsigned = problem{names.ProblemPrefix + "unsigned", "Not signed", 403,
+		"Nobody can tell who asks. Sign the request with AWS credentials: Signature Version 4, service execute-api."}
 	notAllowed = problem{names.ProblemPrefix + "not-allowed", "Not allowed", 403,
-		"Sign the request with AWS credentials (Signature Version 4, service execute-api) that the stack's policy for this call is attached to, and check the address: docs/hotshows-api.json."}
+		"Whoever signed may not do this. The stack's outputs AskPolicyArn and ApprovePolicyArn are policies that allow it."}
 	showsBusy = problem{names.ProblemPrefix + "busy", "Very busy", 429,
 		"Too many calls at this moment. Nothing has changed: ask again."}
-	showsInternal = problem{names.ProblemPrefix + "internal", "Something went wrong", 503,
-		"The call could not be finished. Ask again: what is repeated is done once."}
 	showsNotFound = problem{names.ProblemPrefix + "not-found", "Not found", 404,
 		"The API has no such address. Its description is docs/hotshows-api.json."}
 )
@@ -42,13 +42,13 @@ func hotShowRefusals() []refusal {
 			`Send a JSON object, to ask for a show with "event", "names", "onsale", "visitors", "over", "rate" and "target" at least.`)},
 		{"Parameters", awsapigateway.ResponseType_BAD_REQUEST_PARAMETERS(),
 			badRequest(400, "Name the show in the address: /v1/hotshows/<show> and what to do.")},
-		{"Server", awsapigateway.ResponseType_DEFAULT_5XX(), showsInternal},
+		{"Server", awsapigateway.ResponseType_DEFAULT_5XX(), internal},
 		{"Throttled", awsapigateway.ResponseType_THROTTLED(), showsBusy},
 		{"TooLarge", awsapigateway.ResponseType_REQUEST_TOO_LARGE(), tooLarge},
 		{"NoResource", awsapigateway.ResponseType_RESOURCE_NOT_FOUND(), showsNotFound},
-		{"Unsigned", awsapigateway.ResponseType_MISSING_AUTHENTICATION_TOKEN(), notAllowed},
-		{"Signature", awsapigateway.ResponseType_INVALID_SIGNATURE(), notAllowed},
-		{"Expired", awsapigateway.ResponseType_EXPIRED_TOKEN(), notAllowed},
+		{"Unsigned", awsapigateway.ResponseType_MISSING_AUTHENTICATION_TOKEN(), unsigned},
+		{"Signature", awsapigateway.ResponseType_INVALID_SIGNATURE(), unsigned},
+		{"Expired", awsapigateway.ResponseType_EXPIRED_TOKEN(), unsigned},
 		{"Denied", awsapigateway.ResponseType_ACCESS_DENIED(), notAllowed},
 	}
 }
