@@ -19,6 +19,7 @@ import (
 	"waitingroom/local/dynamodb"
 	"waitingroom/local/hotshows"
 	"waitingroom/local/parameterstore"
+	"waitingroom/local/shop"
 	"waitingroom/shared/jira"
 	"waitingroom/shared/metrics"
 	"waitingroom/shared/names"
@@ -161,4 +162,33 @@ func (r *Room) prepareOnce(log *slog.Logger) func(context.Context) {
 			log.Error("prepare failed", "error", err)
 		}
 	}
+}
+
+// shownAhead is how long after the start the show of the welcome goes on sale: making ready takes some
+// three minutes, most of it for the visitor who tries the room.
+const shownAhead = 6 * time.Minute
+
+// welcomeHotShows says how to ask for a show and how to approve it.
+func (r *Room) welcomeHotShows() string {
+	onSale := time.Now().Add(shownAhead).Round(time.Minute)
+	at := func(t time.Time) string { return t.Format(time.RFC3339) }
+	text := fmt.Sprintf(`The waiting room is open, and nothing is on sale yet: %[1]s/%[2]s
+Ask for a hot show, for example for one that goes on sale in some minutes. You are who the access key's id says, whose secret is
+the same text:
+  AWS_ACCESS_KEY_ID=asker AWS_SECRET_ACCESS_KEY=asker go run ./local show ask -url %[3]s -region %[4]s \
+  -event %[2]s -name Demo -onsale %[5]s -prequeue %[6]s -visitors 1000 -over 60s -rate 120 \
+  -target %[1]s%[7]s -ready-before 0s -keep-after 1m
+or the same by curl, 7.75 or newer:
+  curl --aws-sigv4 aws:amz:%[4]s:execute-api --user asker:asker %[3]s%[8]s -d '{"event":"%[2]s","names":{"en":"Demo"},
+  "onsale":"%[5]s","prequeue":"%[6]s","visitors":1000,"over":"60s","rate":120,
+  "target":"%[1]s%[7]s","ready_before":"0s","keep_after":"1m"}'
+`, r.address, r.options.Event, r.hotAddr, region, at(onSale), at(onSale.Add(-time.Minute)), shop.Path, names.PathHotShows)
+	text += fmt.Sprintf(`Somebody else approves it by the id in the answer, in either way:
+  AWS_ACCESS_KEY_ID=approver AWS_SECRET_ACCESS_KEY=approver go run ./local show approve -url %[1]s -region %[2]s ID
+  curl --aws-sigv4 aws:amz:%[2]s:execute-api --user approver:approver -X POST %[1]s%[3]s/ID/approve
+Jira asks and approves by webhooks to %[1]s%[4]s, signed with %[5]s
+Every %[6]v this log says what is made ready or taken down. Be the promoter of a show that is ready, for example:
+%[7]sStop it with Ctrl-C.
+`, r.hotAddr, region, names.PathHotShows, names.PathJira, r.options.HotShows.JiraSecret, r.options.HotShows.PrepareEvery, r.promoting())
+	return text
 }

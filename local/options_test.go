@@ -49,6 +49,14 @@ func TestBadOptionsAreOneLine(t *testing.T) {
 		{"port that is none", []string{"-aws-listen", "127.0.0.1:http"}, 2, "-aws-listen"},
 		{"engine that is no address", []string{"-dynamodb-endpoint", "localhost"}, 2, "-dynamodb-endpoint"},
 		{"short secret", []string{"-secret", "hunter2"}, 2, "-secret"},
+		{"hot shows' address without hot shows", []string{"-hotshow-listen", "127.0.0.1:0"}, 2, "add -hotshows"},
+		{"hot shows' address without port", []string{"-hotshows", "-hotshow-listen", "127.0.0.1"}, 2, "-hotshow-listen"},
+		{"hot shows and an on-sale", []string{"-hotshows", "-onsale", "1m"}, 2, "-onsale"},
+		{"hot shows and a rate", []string{"-hotshows", "-rate", "60"}, 2, "-rate"},
+		{"prepare too often", []string{"-hotshows", "-prepare-every", "999ms"}, 2, "-prepare-every"},
+		{"prepare too rarely", []string{"-hotshows", "-prepare-every", "61s"}, 2, "-prepare-every"},
+		{"short secret of Jira", []string{"-hotshows", "-jira-secret", "hunter2"}, 2, "-jira-secret"},
+		{"taken port of hot shows", []string{"-hotshows", "-listen", "127.0.0.1:0", "-aws-listen", "127.0.0.1:0", "-hotshow-listen", taken.Addr().String()}, 1, "-hotshow-listen"},
 		{"taken port", []string{"-listen", taken.Addr().String(), "-aws-listen", "127.0.0.1:0"}, 1, taken.Addr().String()},
 		{"taken port of the stores", []string{"-listen", "127.0.0.1:0", "-aws-listen", taken.Addr().String()}, 1, "-aws-listen"},
 	} {
@@ -86,6 +94,7 @@ func TestHelp(t *testing.T) {
 	}
 	for _, want := range []string{
 		"-listen", "127.0.0.1:8080", "-aws-listen", "127.0.0.1:8081", "-event", "demo", "-onsale", "30s", "-rate", "60", "-dynamodb-endpoint",
+		"-hotshows", "-hotshow-listen", "127.0.0.1:8082", "-prepare-every", "1m0s", "-jira-secret",
 	} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("the help does not say %s", want)
@@ -110,13 +119,18 @@ func TestOnSale(t *testing.T) {
 
 // TestInterrupt runs the command until it is interrupted. Nothing of it goes on after that.
 func TestInterrupt(t *testing.T) {
+	t.Run("room", func(t *testing.T) { interrupted(t, "-onsale", "1h") })
+	t.Run("room with hot shows", func(t *testing.T) { interrupted(t, "-hotshows", "-hotshow-listen", "127.0.0.1:0") })
+}
+
+func interrupted(t *testing.T, args ...string) {
 	before := runtime.NumGoroutine()
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	stdout, stderr := newJournal(), newJournal()
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run(ctx, []string{"-listen", "127.0.0.1:0", "-aws-listen", "127.0.0.1:0", "-onsale", "1h"}, stdout, stderr)
+		ended <- run(ctx, append([]string{"-listen", "127.0.0.1:0", "-aws-listen", "127.0.0.1:0"}, args...), stdout, stderr)
 	}()
 	deadline, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()

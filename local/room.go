@@ -351,13 +351,21 @@ func (r *Room) every(ctx context.Context, period time.Duration, invoke func(cont
 
 // Welcome says where everything is and how to change it.
 func (r *Room) Welcome() string {
-	return fmt.Sprintf(`The waiting room is open: %[1]s/%[2]s
-The sale opens at %[3]s and lets %[4]d visitors a minute into the shop at %[1]s%[5]s
+	if r.hot != nil {
+		return r.welcomeHotShows()
+	}
+	return fmt.Sprintf(`The waiting room is open: %s/%s
+The sale opens at %s and lets %d visitors a minute into the shop at %s%s
 Be the promoter, for example:
-  AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION=%[6]s \
-  aws ssm put-parameter --endpoint-url %[7]s --name %[8]s%[2]s/rate --value 600 --type String --overwrite
-Stop it with Ctrl-C.
-`, r.address, r.options.Event, r.options.OnSale.Format(time.RFC3339), r.options.Rate, shop.Path, region, r.awsAddr, names.ParameterPath)
+%sStop it with Ctrl-C.
+`, r.address, r.options.Event, r.options.OnSale.Format(time.RFC3339), r.options.Rate, r.address, shop.Path, r.promoting())
+}
+
+// promoting is a command of the promoter's.
+func (r *Room) promoting() string {
+	return fmt.Sprintf(`  AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION=%s \
+  aws ssm put-parameter --endpoint-url %s --name %s%s/rate --value 600 --type String --overwrite
+`, region, r.awsAddr, names.ParameterPath, r.options.Event)
 }
 
 // Close stops tick first, which hands its lease over, and then the servers that it needs for that.
