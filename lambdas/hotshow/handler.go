@@ -110,7 +110,7 @@ func (d *Desk) now() time.Time { return d.Now().UTC().Truncate(time.Millisecond)
 // signature, so its absence means that the routes are not set up as they have to be.
 func caller(r httpapi.Request) (hotshow.Person, error) {
 	if r.RequestContext.Identity.UserArn == "" {
-		return "", Unsigned
+		return "", NotAllowed
 	}
 	return hotshow.Person(r.RequestContext.Identity.UserArn), nil
 }

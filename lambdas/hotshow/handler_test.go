@@ -81,8 +81,8 @@ func TestRefusals(t *testing.T) {
 		status                     int
 		code, detail               string
 	}{
-		{"nobody", "", "POST", names.PathHotShows, "", asking, 403, "unsigned", "Signature Version 4"},
-		{"nobody reads", "", "GET", names.PathHotShow, show.ID, "", 403, "unsigned", ""},
+		{"nobody", "", "POST", names.PathHotShows, "", asking, 403, "not-allowed", "Signature Version 4"},
+		{"nobody reads", "", "GET", names.PathHotShow, show.ID, "", 403, "not-allowed", ""},
 		{"no body", asker, "POST", names.PathHotShows, "", "", 400, "bad-request", "JSON object"},
 		{"a form", asker, "POST", names.PathHotShows, "", "event=a", 400, "bad-request", "JSON object"},
 		{"all wrong", asker, "POST", names.PathHotShows, "", `{"rate":0,"x":1}`, 400, "bad-request", "rate: \"0\" is not"},

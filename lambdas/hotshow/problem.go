@@ -17,8 +17,9 @@ import (
 var (
 	NoSuchShow = &httpapi.Problem{Code: "no-such-show", Status: http.StatusNotFound, Title: "No such show",
 		Detail: "There is no show of this id. GET /v1/hotshows lists them all."}
-	Unsigned = &httpapi.Problem{Code: "unsigned", Status: http.StatusForbidden, Title: "Not signed",
-		Detail: "Nobody can tell who asks. Sign the request with AWS credentials: Signature Version 4, service execute-api."}
+	// NotAllowed is what API Gateway answers to who has not signed, too.
+	NotAllowed = &httpapi.Problem{Code: "not-allowed", Status: http.StatusForbidden, Title: "Not allowed",
+		Detail: "Sign the request with AWS credentials (Signature Version 4, service execute-api) that the stack's policy for this call is attached to, and check the address: docs/hotshows-api.json."}
 	OwnRequest = &httpapi.Problem{Code: "own-request", Status: http.StatusForbidden, Title: "Your own request",
 		Detail: "Nobody approves what they have asked for. Ask somebody else."}
 	TooLate = &httpapi.Problem{Code: "too-late", Status: http.StatusConflict, Title: "Too late",
