@@ -1,6 +1,7 @@
 package jira
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,11 +43,18 @@ func (d *Door) take(ctx context.Context, w jira.Webhook) (Answer, error) {
 		return Answer{Outcome: ignored, Why: "it is not about a request for a hot show"}, nil
 	}
 	var other *schedule.Taken // the show that has the event at the time asked for, once that is known
+	named := d.Fields.Show(w.Issue)
+	id := cmp.Or(named, ShowID(w.Issue))
+	if !hotshow.ValidID(id) {
+		return d.refuse(ctx, w, w.Issue.Key, unknown(id))
+	}
 	for range attempts {
-		show, err := d.Shows.Show(ctx, ShowID(w.Issue))
+		show, err := d.Shows.Show(ctx, id)
 		var done bool
 		var answer Answer
 		switch {
+		case errors.Is(err, schedule.ErrNotFound) && named != "":
+			return d.refuse(ctx, w, w.Issue.Key, unknown(id))
 		case errors.Is(err, schedule.ErrNotFound):
 			answer, done, err = d.ask(ctx, w)
 		case err == nil:
@@ -103,6 +111,11 @@ func (d *Door) ask(ctx context.Context, w jira.Webhook) (answer Answer, done boo
 // update brings a show to what the issue says. Errors are of the store, or of Jira when it could not be
 // told; the webhook then counts as not heard.
 func (d *Door) update(ctx context.Context, w jira.Webhook, show *hotshow.Show, other *schedule.Taken) (Answer, error) {
+	named := d.Fields.Show(w.Issue) != ""
+	if named && show.Jira == nil && show.State == hotshow.Requested && w.Kind != jira.Deleted && !d.Fields.Cancelled(w.Issue) {
+		// The first open issue that names a show decides about it; no other may from then on.
+		show.Jira = &hotshow.Jira{Issue: w.Issue.Key}
+	}
 	switch {
 	case show.Jira == nil || show.Jira.Issue != w.Issue.Key:
 		return Answer{Outcome: ignored, Why: "the show was asked for in another issue", Show: show.ID}, nil
@@ -113,7 +126,10 @@ func (d *Door) update(ctx context.Context, w jira.Webhook, show *hotshow.Show, o
 	if err != nil {
 		return Answer{}, err
 	}
-	if other != nil {
+	switch {
+	case named: // whatever the form holds besides, the show is what was asked for over the API
+		v.request, v.invalid, v.edited = show.Request, nil, false
+	case other != nil:
 		v.invalid = other
 	}
 	if show.State == hotshow.Requested && v.early(show.Jira.Seen) {

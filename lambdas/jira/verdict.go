@@ -32,6 +32,13 @@ type verdict struct {
 // webhook that comes twice nor the webhook that the comment itself causes makes a second one.
 type notice struct{ mark, why, text string }
 
+// unknown tells whoever named a show that there is none of that id.
+func unknown(id string) notice {
+	sum := sha256.Sum256([]byte(id))
+	return notice{"unknown-" + hex.EncodeToString(sum[:8]), "there is no show of that id",
+		fmt.Sprintf("There is no show %.40q. Name one that was asked for over the API, or leave the field empty to ask for one here.", id)}
+}
+
 // read judges a webhook. Errors are jira.ErrWebhook.
 func (d *Door) read(w jira.Webhook, now time.Time) (verdict, error) {
 	v := verdict{webhook: w, now: now, allowSelf: d.AllowSelf, cancelled: d.Fields.Cancelled(w.Issue), edited: d.Fields.Edited(w)}

@@ -18,6 +18,7 @@ import (
 type Fields struct {
 	members          map[string]string // field's id by the request's member; names by "name" or "name/<language>"
 	approvals        string
+	show             string // the field that names a show which was asked for over the API; empty: none
 	project          string // only issues of this project's key; empty: of all that the webhook is for
 	issueType        string // only issues of this type's name; empty: all
 	approvedStatuses []string
@@ -28,6 +29,7 @@ type Fields struct {
 const (
 	memberName       = "name" // in English; "name/de" and the like for other languages
 	memberApprovals  = "approvals"
+	memberShow       = "show"
 	memberProject    = "project"
 	memberIssueType  = "issue_type"
 	memberApprovedIn = "approved_statuses"
@@ -79,6 +81,8 @@ func (f *Fields) set(member string, value json.RawMessage) error {
 	switch {
 	case member == memberApprovals:
 		f.approvals = text
+	case member == memberShow:
+		f.show = text
 	case member == memberProject:
 		f.project = text
 	case member == memberIssueType:
@@ -103,6 +107,17 @@ func readStatuses(into *[]string, value json.RawMessage) error {
 // Ours says whether an issue asks for a hot show: it is of the project and type that were configured.
 func (f Fields) Ours(i Issue) bool {
 	return (f.project == "" || i.Project == f.project) && (f.issueType == "" || i.Type == f.issueType)
+}
+
+// Show is the id of a show that was asked for over the API and that the issue is to decide about, or
+// nothing where the issue itself asks for one.
+func (f Fields) Show(i Issue) string {
+	if f.show == "" {
+		return ""
+	}
+	value, _ := valueOf(i.fields[f.show])
+	id, _ := value.(string)
+	return id
 }
 
 // Cancelled says whether the issue's status ends what it asks for.
