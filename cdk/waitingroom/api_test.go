@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,14 +56,11 @@ type api struct {
 	}
 }
 
-func readAPI(t *testing.T) api {
+// readAPI reads a description below docs.
+func readAPI(t *testing.T, file string) api {
 	t.Helper()
-	written, err := os.ReadFile(filepath.Join("..", "..", "docs", "openapi.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var description api
-	if err := json.Unmarshal(written, &description); err != nil {
+	if err := json.Unmarshal([]byte(contents(t, "docs/"+file)), &description); err != nil {
 		t.Fatal(err)
 	}
 	return description
@@ -75,7 +70,7 @@ func readAPI(t *testing.T) api {
 // JSON, so what takes one takes anything.
 func TestBodies(t *testing.T) {
 	models := every(t, "AWS::ApiGateway::Model", 3)
-	schemas := readAPI(t).Components.Schemas
+	schemas := readAPI(t, "openapi.json").Components.Schemas
 	described := map[string]string{names.PathJoin: "JoinRequest", names.PathAdmit: "AdmitRequest", names.PathQR: "QRRequest"}
 	for _, method := range every(t, "AWS::ApiGateway::Method", len(names.Routes())) {
 		path := synthesised.document.methodPath(method)
@@ -181,41 +176,59 @@ func TestAnotherLabelIsAnotherKey(t *testing.T) {
 
 // API Gateway's own answers say what the functions would, in the same words.
 func TestRefusalsAreProblems(t *testing.T) {
-	examples := readAPI(t).Components.Examples
-	for id, response := range every(t, "AWS::ApiGateway::GatewayResponse", len(refusals())) {
-		headers := response.Properties["ResponseParameters"].(map[string]any)
-		for header, want := range map[string]string{
-			"Content-Type": "'application/problem+json'", "Cache-Control": "'no-store'",
-		} {
-			if got := headers["gatewayresponse.header."+header]; got != want {
-				t.Errorf("%s: %s is %v, want %s", id, header, got, want)
-			}
+	room := synthesised.shows
+	for api, test := range map[string]struct {
+		file     string
+		refusals []refusal
+	}{
+		synthesised.showsRoom.resolved(t, synthesised.showsRoom.API.RestApiId()):         {"openapi.json", refusals()},
+		synthesised.showsRoom.resolved(t, synthesised.showsRoom.HotShowsAPI.RestApiId()): {"hotshows-api.json", hotShowRefusals()},
+	} {
+		responses := room.ofAPI(t, "AWS::ApiGateway::GatewayResponse", api)
+		if len(responses) != len(test.refusals) {
+			t.Errorf("%s: %d answers, want %d", test.file, len(responses), len(test.refusals))
 		}
-		var answer problem
-		body := response.Properties["ResponseTemplates"].(map[string]any)["application/json"].(string)
-		if err := json.Unmarshal([]byte(body), &answer); err != nil {
-			t.Fatalf("%s: %v", id, err)
+		for id, response := range responses {
+			checkRefusal(t, id, response, readAPI(t, test.file))
 		}
-		code := strings.TrimPrefix(answer.Type, names.ProblemPrefix)
-		want, ok := examples[code]
-		if !ok || answer.Type != want.Value.Type || answer.Title != want.Value.Title || answer.Detail == "" {
-			t.Errorf("%s: %+v, want %+v", id, answer, want.Value)
+	}
+}
+
+// checkRefusal holds an answer of API Gateway's against the API's description.
+func checkRefusal(t *testing.T, id string, response resource, described api) {
+	t.Helper()
+	headers := response.Properties["ResponseParameters"].(map[string]any)
+	for header, want := range map[string]string{
+		"Content-Type": "'application/problem+json'", "Cache-Control": "'no-store'",
+	} {
+		if got := headers["gatewayresponse.header."+header]; got != want {
+			t.Errorf("%s: %s is %v, want %s", id, header, got, want)
 		}
-		// What has to be mended is another thing each time.
-		if code != "bad-request" && (answer.Detail != want.Value.Detail || answer.Status != want.Value.Status) {
-			t.Errorf("%s: %+v, want %+v", id, answer, want.Value)
-		}
-		// Only what goes away by itself is to be asked for again.
-		var retry any
-		if answer.Status == 429 || answer.Status == 503 {
-			retry = "'2'"
-		}
-		if got := headers["gatewayresponse.header.Retry-After"]; got != retry {
-			t.Errorf("%s: status %d with Retry-After %v, want %v", id, answer.Status, got, retry)
-		}
-		if status := response.Properties["StatusCode"]; answer.Status != 0 && status != strconv.Itoa(answer.Status) {
-			t.Errorf("%s: answered with %v, says %d", id, status, answer.Status)
-		}
+	}
+	var answer problem
+	body := response.Properties["ResponseTemplates"].(map[string]any)["application/json"].(string)
+	if err := json.Unmarshal([]byte(body), &answer); err != nil {
+		t.Fatalf("%s: %v", id, err)
+	}
+	code := strings.TrimPrefix(answer.Type, names.ProblemPrefix)
+	want, ok := described.Components.Examples[code]
+	if !ok || answer.Type != want.Value.Type || answer.Title != want.Value.Title || answer.Detail == "" {
+		t.Errorf("%s: %+v, want %+v", id, answer, want.Value)
+	}
+	// What has to be mended is another thing each time.
+	if code != "bad-request" && (answer.Detail != want.Value.Detail || answer.Status != want.Value.Status) {
+		t.Errorf("%s: %+v, want %+v", id, answer, want.Value)
+	}
+	// Only what goes away by itself is to be asked for again.
+	var retry any
+	if answer.Status == 429 || answer.Status == 503 {
+		retry = "'2'"
+	}
+	if got := headers["gatewayresponse.header.Retry-After"]; got != retry {
+		t.Errorf("%s: status %d with Retry-After %v, want %v", id, answer.Status, got, retry)
+	}
+	if status := response.Properties["StatusCode"]; answer.Status != 0 && status != strconv.Itoa(answer.Status) {
+		t.Errorf("%s: answered with %v, says %d", id, status, answer.Status)
 	}
 }
 

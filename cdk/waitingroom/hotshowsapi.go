@@ -22,10 +22,9 @@ const (
 
 // Refusals that the hot shows' API has and the room's own has not, or words differently.
 var (
-	unsigned = problem{names.ProblemPrefix + "unsigned", "Not signed", 403,
-		"Nobody can tell who asks. Sign the request with AWS credentials: Signature Version 4, service execute-api."}
 	notAllowed = problem{names.ProblemPrefix + "not-allowed", "Not allowed", 403,
-		"Whoever signed may not do this. The stack's outputs AskPolicyArn and ApprovePolicyArn are policies that allow it."}
+		"Sign the request with AWS credentials (Signature Version 4, service execute-api) that the stack's policy for this call is attached to, " +
+			"and check the address: docs/hotshows-api.json."}
 	showsBusy = problem{names.ProblemPrefix + "busy", "Very busy", 429,
 		"Too many calls at this moment. Nothing has changed: ask again."}
 	showsNotFound = problem{names.ProblemPrefix + "not-found", "Not found", 404,
@@ -46,9 +45,9 @@ func hotShowRefusals() []refusal {
 		{"Throttled", awsapigateway.ResponseType_THROTTLED(), showsBusy},
 		{"TooLarge", awsapigateway.ResponseType_REQUEST_TOO_LARGE(), tooLarge},
 		{"NoResource", awsapigateway.ResponseType_RESOURCE_NOT_FOUND(), showsNotFound},
-		{"Unsigned", awsapigateway.ResponseType_MISSING_AUTHENTICATION_TOKEN(), unsigned},
-		{"Signature", awsapigateway.ResponseType_INVALID_SIGNATURE(), unsigned},
-		{"Expired", awsapigateway.ResponseType_EXPIRED_TOKEN(), unsigned},
+		{"Unsigned", awsapigateway.ResponseType_MISSING_AUTHENTICATION_TOKEN(), notAllowed},
+		{"Signature", awsapigateway.ResponseType_INVALID_SIGNATURE(), notAllowed},
+		{"Expired", awsapigateway.ResponseType_EXPIRED_TOKEN(), notAllowed},
 		{"Denied", awsapigateway.ResponseType_ACCESS_DENIED(), notAllowed},
 	}
 }
