@@ -105,6 +105,9 @@ func (s *Concurrency) look(ctx context.Context, function string) (provisioned, e
 
 func (s *Concurrency) up(ctx context.Context, t *prepare.Task, e environments) (hotshow.Progress, error) {
 	need := e.need(t.Show.Needs)
+	if need == 0 {
+		return hotshow.Up, nil
+	}
 	h, err := s.holdings.Holding(ctx, heldEnvironments+e.function)
 	if err != nil {
 		return "", err
@@ -114,8 +117,6 @@ func (s *Concurrency) up(ctx context.Context, t *prepare.Task, e environments) (
 		return "", err
 	}
 	switch {
-	case need == 0:
-		return hotshow.Up, nil
 	case h.Lease.Run != "" || h.Set == underWay || h.Units[t.Show.ID] != need:
 	case there.units >= wanted(h) && there.status == types.ProvisionedConcurrencyStatusEnumReady:
 		return hotshow.Up, nil // also if somebody has set more by hand
@@ -233,7 +234,7 @@ func (s *Concurrency) put(ctx context.Context, t *prepare.Task, e environments, 
 		return hotshow.Begun, s.giveBack(ctx, t, resource, func(h *schedule.Holding) { h.Set = earlier })
 	case errors.As(err, &refused):
 		// What does not fit is held no longer: it would keep others from what does.
-		return "", errors.Join(fmt.Errorf("provision %d environments: %w%s", number, err, quotaAdvice(refused, number)),
+		return "", errors.Join(fmt.Errorf("provision %d environments%s: %w", number, quotaAdvice(refused, number), err),
 			s.giveBack(ctx, t, resource, func(h *schedule.Holding) {
 				h.Set = earlier
 				claim(h, t.Show.ID, 0)
@@ -278,11 +279,12 @@ func (s *Concurrency) call(ctx context.Context, function string, number int) err
 	return err
 }
 
+// quotaAdvice says what to ask AWS for. It stands before the service's own words, which are long.
 func quotaAdvice(refused *types.InvalidParameterValueException, number int) string {
 	if !strings.Contains(refused.ErrorMessage(), "UnreservedConcurrentExecution") {
 		return ""
 	}
-	return fmt.Sprintf("; the account's functions share their concurrency, by default 1,000: have Service Quotas raise \"Concurrent executions\" (lambda L-B99A9384) by %d", number)
+	return fmt.Sprintf(" (the account's functions share their concurrency, by default 1,000: have Service Quotas raise \"Concurrent executions\", lambda L-B99A9384, by %d)", number)
 }
 
 // byHand lets a number that somebody else has set be theirs. It is enough for a show or it is not; either

@@ -226,7 +226,7 @@ func TestConcurrencyAboveTheQuota(t *testing.T) {
 				time.Sleep(time.Minute)
 				_, err = huge.run(step.Up)
 			}
-			if err == nil || !strings.Contains(err.Error(), `raise "Concurrent executions" (lambda L-B99A9384)`) {
+			if err == nil || !strings.Contains(err.Error(), `raise "Concurrent executions", lambda L-B99A9384, by`) {
 				t.Errorf("refused: %v", err)
 			}
 			small.until(hotshow.Up, step.Up)

@@ -108,7 +108,7 @@ func (s *Throughput) raise(ctx context.Context, to types.WarmThroughput) (hotsho
 	case err == nil || errors.As(err, &busy):
 		return hotshow.Begun, nil
 	case errors.As(err, &refused) && (refused.ErrorCode() == "LimitExceededException" || refused.ErrorCode() == "ValidationException"):
-		return "", fmt.Errorf("raise warm throughput to %s: %w%s", asked(to), err, advice(to))
+		return "", fmt.Errorf("raise warm throughput to %s%s: %w", asked(to), advice(to), err)
 	}
 	return "", fmt.Errorf("raise warm throughput to %s: %w", asked(to), err)
 }
@@ -128,15 +128,15 @@ func asked(to types.WarmThroughput) string {
 func advice(to types.WarmThroughput) string {
 	var quotas []string
 	if units := aws.ToInt64(to.WriteUnitsPerSecond); units > tableQuota {
-		quotas = append(quotas, fmt.Sprintf("\"Table-level write throughput limit\" (dynamodb L-AB614373) to %d", units))
+		quotas = append(quotas, fmt.Sprintf("\"Table-level write throughput limit\", dynamodb L-AB614373, to %d", units))
 	}
 	if units := aws.ToInt64(to.ReadUnitsPerSecond); units > tableQuota {
-		quotas = append(quotas, fmt.Sprintf("\"Table-level read throughput limit\" (dynamodb L-CF0CBE56) to %d", units))
+		quotas = append(quotas, fmt.Sprintf("\"Table-level read throughput limit\", dynamodb L-CF0CBE56, to %d", units))
 	}
 	if quotas == nil {
 		return ""
 	}
-	return fmt.Sprintf("; a table has %d by default: have Service Quotas raise %s", tableQuota, strings.Join(quotas, " and "))
+	return fmt.Sprintf(" (a table has %d by default: have Service Quotas raise %s)", tableQuota, strings.Join(quotas, " and "))
 }
 
 // hold has the show's need counted and returns what all need. Repeated, it sets the same number.

@@ -104,8 +104,8 @@ func TestThroughputInTrouble(t *testing.T) {
 		most          int64
 		want, hides   string
 	}{
-		"above both quotas": {50_000, 41_000, "", 40_000, "dynamodb L-AB614373) to 50000 and \"Table-level read throughput limit\" (dynamodb L-CF0CBE56) to 41000", ""},
-		"above one quota":   {50_000, 20_000, "", 40_000, "dynamodb L-AB614373) to 50000", "L-CF0CBE56"},
+		"above both quotas": {50_000, 41_000, "", 40_000, "dynamodb L-AB614373, to 50000 and \"Table-level read throughput limit\", dynamodb L-CF0CBE56, to 41000): ", ""},
+		"above one quota":   {50_000, 20_000, "", 40_000, "dynamodb L-AB614373, to 50000): ", "L-CF0CBE56"},
 		"a smaller quota":   {30_000, 20_000, "", 10_000, "raise warm throughput to 30000 writes and 20000 reads a second: ", "Service Quotas"},
 		"a table that goes": {30_000, 20_000, types.TableStatusDeleting, 40_000, "the table room is DELETING", ""},
 	} {
