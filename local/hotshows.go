@@ -50,7 +50,7 @@ const (
 	jiraFields = `{"event":"customfield_10101","name":"summary","name/de":"customfield_10112","onsale":"customfield_10102",
 		"visitors":"customfield_10103","over":"customfield_10104","rate":"customfield_10105","target":"customfield_10106",
 		"prequeue":"customfield_10107","closes":"customfield_10108","ready_before":"customfield_10109",
-		"keep_after":"customfield_10110","approvals":"customfield_10111","project":"SHOW","issue_type":"Hot show"}`
+		"keep_after":"customfield_10110","approvals":"customfield_10111","show":"customfield_10113","project":"SHOW","issue_type":"Hot show"}`
 )
 
 func (h *HotShows) register(flags *flag.FlagSet) {

@@ -35,21 +35,23 @@ import (
 )
 
 // TestHotShows goes from requests to the end of two sales that are on sale at the same time, on a
-// simulated clock: one is asked for by the API and approved by somebody else, the other one is asked for
-// and approved in Jira.
+// simulated clock. One is asked for by the API, the other one in Jira, and both are approved in Jira; a
+// third one is cancelled when it is ready.
 func TestHotShows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		until(t, "2026-11-05T09:00:01+01:00")
 		b := newBubble(t)
 		const winter = "jira-10042"
-		b.webhook(t, "created.json", "requested")
-		until(t, "2026-11-05T10:00:01+01:00")
-		b.webhook(t, "approved.json", "approved")
-
+		b.webhook(t, "created.json", winter, "requested")
 		demo := b.askFor(t, "asker", `{"event":"demo","names":{"en":"Demo"},"onsale":"2026-11-28T10:00:00+01:00","prequeue":"2026-11-28T09:55:00+01:00",
 			"closes":"2026-11-28T10:05:00+01:00","visitors":300,"over":"60s","rate":60,"target":"`+b.address+`/shop","ready_before":"30m","keep_after":"1m"}`)
-		b.refused(t, "asker", demo, "approve", "own-request")
-		b.change(t, "approver", demo, "approve")
+		spring := b.askFor(t, "asker", `{"event":"spring","names":{"en":"Spring"},"onsale":"2026-11-28T12:00:00+01:00",
+			"visitors":20000,"over":"60s","rate":600,"target":"`+b.address+`/shop","ready_before":"30m"}`)
+		b.refused(t, "asker", spring, "approve", "own-request")
+		b.change(t, "approver", spring, "approve")
+		until(t, "2026-11-05T10:00:01+01:00")
+		b.webhook(t, "approved.json", winter, "approved")
+		b.webhook(t, "approved.json", demo, "approved")
 
 		// Nothing is due until the day, and so the functions sleep.
 		until(t, "2026-11-28T07:45:00+01:00")
@@ -113,6 +115,16 @@ func TestHotShows(t *testing.T) {
 		b.is(t, winter, hotshow.Live)
 		b.has(t, up{products: 1, join: first.Join, admit: first.Admit})
 
+		until(t, "2026-11-28T11:00:30+01:00") // an hour after its preparation began
+		b.is(t, spring, hotshow.Ready)
+		third := b.needs(t, spring)
+		b.has(t, up{products: 2, join: first.Join + third.Join, admit: first.Admit + third.Admit})
+		b.change(t, "approver", spring, "cancel")
+		until(t, "2026-11-28T12:30:30+01:00")
+		b.is(t, spring, hotshow.Cancelled)
+		b.has(t, up{products: 1, join: first.Join, admit: first.Admit})
+		b.phase(t, "spring", room.Closed)
+
 		until(t, "2026-11-28T13:59:30+01:00")
 		b.is(t, winter, hotshow.Live)
 		until(t, "2026-11-28T14:03:30+01:00")
@@ -120,8 +132,10 @@ func TestHotShows(t *testing.T) {
 		b.has(t, up{})
 		b.isWarm(t, first.WarmWrites+second.WarmWrites)
 
-		b.history(t, demo)
-		b.isCommented(t, "SHOW-12", b.history(t, winter))
+		whole := []hotshow.State{hotshow.Requested, hotshow.Approved, hotshow.Preparing, hotshow.Ready, hotshow.Live, hotshow.Finishing, hotshow.Done}
+		b.isCommented(t, issueOf(winter), b.history(t, winter, whole...))
+		b.isCommented(t, issueOf(demo), b.history(t, demo, whole...))
+		b.history(t, spring, hotshow.Requested, hotshow.Approved, hotshow.Preparing, hotshow.Ready, hotshow.Finishing, hotshow.Cancelled)
 	})
 }
 
@@ -242,18 +256,47 @@ func showPath(path, show string) string {
 	return strings.Replace(path, "{"+names.ShowParameter+"}", show, 1)
 }
 
-// webhook posts one that was recorded.
-func (b *bubble) webhook(t *testing.T, file, state string) {
+// recorded is a webhook as Jira sent it, but for the show that the issue decides about: an issue of its
+// own, unless it is the one that was recorded.
+func recorded(t *testing.T, file, show string) []byte {
 	t.Helper()
 	body, err := os.ReadFile("../lambdas/jira/testdata/" + file)
 	if err != nil {
 		t.Fatal(err)
 	}
+	var webhook map[string]any
+	if err := json.Unmarshal(body, &webhook); err != nil {
+		t.Fatal(err)
+	}
+	issue := webhook["issue"].(map[string]any)
+	if show == "jira-"+issue["id"].(string) {
+		return body
+	}
+	issue["id"], issue["key"] = "10043", issueOf(show)
+	issue["fields"].(map[string]any)["customfield_10113"] = show
+	if body, err = json.Marshal(webhook); err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// issueOf is the issue that decides about a show.
+func issueOf(show string) string {
+	if show == "jira-10042" {
+		return "SHOW-12"
+	}
+	return "SHOW-13"
+}
+
+// webhook posts one that was recorded.
+func (b *bubble) webhook(t *testing.T, file, show, state string) {
+	t.Helper()
+	body := recorded(t, file, show)
 	r := httptest.NewRequest(http.MethodPost, names.PathJira, bytes.NewReader(body))
 	r.Header.Set(jira.SignatureHeader, jira.Sign([]byte(b.options.HotShows.JiraSecret), body))
-	var answer struct{ State string }
-	if code := b.send(t, b.hot.API, r, &answer); code != http.StatusOK || answer.State != state {
-		t.Fatalf("%s is answered with %d, and the show is %q", file, code, answer.State)
+	var answer struct{ Show, State, Why string }
+	if code := b.send(t, b.hot.API, r, &answer); code != http.StatusOK || answer.Show != show || answer.State != state {
+		t.Fatalf("%s is answered with %d %+v", file, code, answer)
 	}
 }
 
@@ -380,7 +423,7 @@ func (b *bubble) sale(t *testing.T, id, event string) {
 }
 
 // history checks what a show went through.
-func (b *bubble) history(t *testing.T, id string) []hotshow.Change {
+func (b *bubble) history(t *testing.T, id string, want ...hotshow.State) []hotshow.Change {
 	t.Helper()
 	changes := b.show(t, id).History
 	states := []hotshow.State{}
@@ -392,14 +435,14 @@ func (b *bubble) history(t *testing.T, id string) []hotshow.Change {
 			states = append(states, c.To)
 		}
 	}
-	want := []hotshow.State{hotshow.Requested, hotshow.Approved, hotshow.Preparing, hotshow.Ready, hotshow.Live, hotshow.Finishing, hotshow.Done}
 	if !slices.Equal(states, want) {
 		t.Errorf("%s went through %q", id, states)
 	}
 	return changes
 }
 
-// isCommented checks that the issue was told of every change of the show itself, in order.
+// isCommented checks that the issue was told of every change of the show itself, in order. Who asked by
+// the API is told of that, too, once an issue decides about the show.
 func (b *bubble) isCommented(t *testing.T, issue string, changes []hotshow.Change) {
 	t.Helper()
 	var want []string
