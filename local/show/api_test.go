@@ -4,121 +4,119 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
-	"net/http"
+	"log/slog"
 	"net/http/httptest"
-	"path"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	api "waitingroom/lambdas/hotshow"
+	engine "waitingroom/local/dynamodb"
 	"waitingroom/local/functions"
 	"waitingroom/local/hotshows"
 	"waitingroom/shared/hotshow"
-	"waitingroom/shared/httpapi"
 	"waitingroom/shared/names"
-	"waitingroom/shared/plan"
+	"waitingroom/shared/room"
+	"waitingroom/shared/schedule"
 )
 
-// standIn answers as the hot shows' function does, from memory.
-type standIn struct {
-	mu    sync.Mutex
-	shows []*Detailed
-	sale  func(id string) (httpapi.Response, error)
+// desk is the hot shows' API, with a sale and alarms that a test says.
+type desk struct {
+	t     *testing.T
+	shows *schedule.Schedule
+
+	mu     sync.Mutex
+	status room.Status // of every event; none while it has no phase
+	broken bool        // the table cannot be reached
 }
 
-// newAPI is the gateway of the local room, which checks signatures, before a stand-in.
-func newAPI(t *testing.T) (*standIn, string) {
+// newDesk is the function behind the gateway of the local room, which checks signatures.
+func newDesk(t *testing.T) (*desk, string) {
 	t.Helper()
-	s := &standIn{sale: func(string) (httpapi.Response, error) {
-		return httpapi.Response{}, &httpapi.Problem{Code: "wrong-state", Status: http.StatusConflict, Title: "No sale yet", Detail: "The event is not known yet."}
-	}}
-	gateway := hotshows.NewGateway(map[string]functions.Function{names.FunctionHotShow: s.answer}, time.Now)
+	tables := engine.NewEngine()
+	client := dynamodb.New(dynamodb.Options{
+		BaseEndpoint: aws.String("http://engine"), Region: "eu-west-1",
+		Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
+		HTTPClient:  engine.InProcess(engine.NewHandler(tables, tables)),
+	})
+	if err := engine.CreateTable(t.Context(), client, "room"); err != nil {
+		t.Fatal(err)
+	}
+	d := &desk{t: t, shows: schedule.New(client, "room")}
+	log := slog.New(slog.DiscardHandler)
+	handler := api.NewHandler(&api.Desk{
+		Shows: table{d.shows, d}, Statuses: d, Parameters: d, Alarms: d, Random: rand.Reader, Now: time.Now, Log: log,
+	})
+	gateway := hotshows.NewGateway(map[string]functions.Function{
+		names.FunctionHotShow: api.Answer(handler, log),
+	}, time.Now)
 	server := httptest.NewServer(gateway)
 	t.Cleanup(server.Close)
-	return s, server.URL
+	return d, server.URL
 }
 
-func (s *standIn) answer(_ context.Context, r httpapi.Request) (httpapi.Response, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	response, err := s.route(r)
+// table is the schedule, until it cannot be reached.
+type table struct {
+	*schedule.Schedule
+	desk *desk
+}
+
+var errBroken = errors.New("the table does not answer")
+
+func (s table) Show(ctx context.Context, id string) (hotshow.Show, error) {
+	s.desk.mu.Lock()
+	defer s.desk.mu.Unlock()
+	if s.desk.broken {
+		return hotshow.Show{}, errBroken
+	}
+	return s.Schedule.Show(ctx, id)
+}
+
+func (d *desk) Status(context.Context, string) (room.Status, bool, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.status, d.status.Phase != "", nil
+}
+
+func (d *desk) Event(context.Context, string) (map[string]string, error) {
+	return map[string]string{"rate": "13000"}, nil
+}
+
+func (d *desk) Ringing(context.Context) ([]api.Alarm, error) { return []api.Alarm{}, nil }
+
+// all are the shows that there are.
+func (d *desk) all() []schedule.Entry {
+	d.t.Helper()
+	entries, err := d.shows.List(d.t.Context())
 	if err != nil {
-		return httpapi.ProblemOf(err).Response(), nil
+		d.t.Fatal(err)
 	}
-	return response, nil
+	return entries
 }
 
-func (s *standIn) route(r httpapi.Request) (httpapi.Response, error) {
-	who := hotshow.Person(r.RequestContext.Identity.UserArn)
-	switch {
-	case r.Resource == names.PathHotShows && r.HTTPMethod == http.MethodPost:
-		return s.ask(r, who)
-	case r.Resource == names.PathHotShows:
-		return s.list(r)
-	}
-	i := slices.IndexFunc(s.shows, func(d *Detailed) bool { return d.ID == r.PathParameters[names.ShowParameter] })
-	if i < 0 {
-		return httpapi.Response{}, &httpapi.Problem{Code: "no-such-show", Status: http.StatusNotFound, Title: "No such show", Detail: "There is no show of this id."}
-	}
-	show := s.shows[i]
-	switch r.Resource {
-	case names.PathHotShow:
-		return httpapi.OK(http.StatusOK, show)
-	case names.PathHotShowSale:
-		return s.sale(show.ID)
-	}
-	return decide(show, r, who)
-}
-
-func (s *standIn) ask(r httpapi.Request, who hotshow.Person) (httpapi.Response, error) {
-	request, err := hotshow.ParseRequest([]byte(r.Body), time.Now())
+func (d *desk) show(id string) hotshow.Show {
+	d.t.Helper()
+	show, err := d.shows.Show(d.t.Context(), id)
 	if err != nil {
-		return httpapi.Response{}, httpapi.BadRequest("%v", err)
+		d.t.Fatal(err)
 	}
-	needs := plan.New(plan.Expected{Visitors: request.Visitors, Over: time.Duration(request.Over), Rate: request.Rate})
-	show, first := hotshow.New(hotshow.NewID(rand.Reader), request, needs, who, time.Now())
-	s.shows = append(s.shows, &Detailed{show, []hotshow.Change{first}})
-	return httpapi.OK(http.StatusCreated, show)
+	return show
 }
 
-func (s *standIn) list(r httpapi.Request) (httpapi.Response, error) {
-	shows := []entry{}
-	for _, d := range s.shows {
-		state, event := r.QueryStringParameters["state"], r.QueryStringParameters["event"]
-		if (state == "" || state == string(d.State)) && (event == "" || event == d.Request.Event) {
-			shows = append(shows, entry{d.ID, d.Request.Event, d.Request.Name(), d.State, d.Request.OnSale})
-		}
+// becomes has a show come into a state without what leads there.
+func (d *desk) becomes(id string, state hotshow.State) {
+	d.t.Helper()
+	show := d.show(id)
+	show.State = state
+	if err := d.shows.Save(d.t.Context(), &show); err != nil {
+		d.t.Fatal(err)
 	}
-	return httpapi.OK(http.StatusOK, map[string]any{"shows": shows})
-}
-
-func decide(show *Detailed, r httpapi.Request, who hotshow.Person) (httpapi.Response, error) {
-	var body struct{ Why string }
-	if r.Body != "" && json.Unmarshal([]byte(r.Body), &body) != nil {
-		return httpapi.Response{}, httpapi.BadRequest("The body is no JSON.")
-	}
-	var change hotshow.Change
-	var err error
-	switch path.Base(r.Resource) {
-	case "approve":
-		change, err = show.Approve(who, body.Why, false, time.Now())
-	case "reject":
-		change, err = show.Reject(who, body.Why, time.Now())
-	case "cancel":
-		change, err = show.Cancel(who, body.Why, time.Now())
-	}
-	switch {
-	case errors.Is(err, hotshow.ErrOwnRequest):
-		return httpapi.Response{}, &httpapi.Problem{Code: "own-request", Status: http.StatusForbidden, Title: "Your own request", Detail: "Somebody else has to approve it."}
-	case err != nil:
-		return httpapi.Response{}, &httpapi.Problem{Code: "wrong-state", Status: http.StatusConflict, Title: "Not in this state", Detail: err.Error()}
-	}
-	show.History = append(show.History, change)
-	return httpapi.OK(http.StatusOK, show.Show)
 }
 
 // as sets the credentials of somebody that the local gateway knows.
@@ -129,6 +127,7 @@ func as(t *testing.T, person string) {
 	t.Setenv("AWS_SESSION_TOKEN", "")
 	t.Setenv("AWS_PROFILE", "")
 	t.Setenv("AWS_REGION", "")
+	t.Setenv("AWS_DEFAULT_REGION", "")
 	t.Setenv("AWS_CONFIG_FILE", t.TempDir()+"/none")
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", t.TempDir()+"/none")
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")

@@ -22,7 +22,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 
-	"waitingroom/shared/hotshow"
 	"waitingroom/shared/names"
 )
 
@@ -81,33 +80,6 @@ func printable(text string) string {
 		}
 		return c
 	}, text)
-}
-
-// Sale is how a show's sale stands.
-type Sale struct {
-	Event    string    `json:"event"`
-	Phase    string    `json:"phase"`
-	Line     int64     `json:"line"` // the last position given out
-	Admitted int64     `json:"admitted"`
-	Waiting  int64     `json:"waiting"`
-	Rate     int64     `json:"rate"`         // visitors a minute, measured
-	RateSet  int64     `json:"rate_set"`     // visitors a minute
-	Wait     float64   `json:"wait_seconds"` // of somebody who joins now
-	Time     time.Time `json:"time"`
-	Alarms   []Alarm   `json:"alarms"`
-}
-
-// Alarm is something that somebody has to look at.
-type Alarm struct {
-	Name  string    `json:"name"`
-	Since time.Time `json:"since"`
-	Why   string    `json:"why"`
-}
-
-// Detailed is a show with its history.
-type Detailed struct {
-	hotshow.Show
-	History []hotshow.Change `json:"history"`
 }
 
 // NewClient makes a client for the API at an address, which is https or on this machine, with the caller's

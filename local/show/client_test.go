@@ -62,11 +62,16 @@ func TestOtherAnswers(t *testing.T) {
 
 // The gateway of the local room takes the signature for what it is, under a path too.
 func TestSignature(t *testing.T) {
-	_, address := newAPI(t)
+	_, address := newDesk(t)
 	as(t, "anna")
-	contain(t, ok(t, "list", "-url", address, "-event", "a+b c/d", "-region", "eu-west-1"), "There are no such shows")
+	contain(t, ok(t, "list", "-url", address, "-event", "winter-tour", "-state", "live", "-region", "eu-west-1"), "There are no such shows")
+	// What has to be escaped is signed as it is sent.
+	_, problems, status := did(t, "list", "-url", address, "-event", "a+b c/ü")
+	if status != exitFailed || !strings.Contains(problems, "Bad request: ") {
+		t.Errorf("status %d, %q", status, problems)
+	}
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "bertha")
-	_, problems, status := did(t, "list", "-url", address)
+	_, problems, status = did(t, "list", "-url", address)
 	if status != exitFailed || !strings.Contains(problems, "Not allowed: ") || strings.Contains(problems, "bertha") {
 		t.Errorf("status %d, %q", status, problems)
 	}

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	api "waitingroom/lambdas/hotshow"
 	"waitingroom/shared/hotshow"
 	"waitingroom/shared/names"
 )
@@ -224,7 +225,7 @@ func askVerb(c *command, flags *flag.FlagSet) action {
 		if err != nil {
 			return err
 		}
-		return c.print(answer, func(s Detailed) { writeAsked(c.stdout, s) })
+		return c.print(answer, func(s api.Detailed) { writeAsked(c.stdout, s) })
 	}
 }
 
@@ -288,7 +289,7 @@ func decideVerb(path string) func(*command, *flag.FlagSet) action {
 			if err != nil {
 				return err
 			}
-			return c.print(answer, func(s Detailed) { writeDecided(c.stdout, s) })
+			return c.print(answer, func(s api.Detailed) { writeDecided(c.stdout, s) })
 		}
 	}
 }
@@ -331,12 +332,12 @@ func showVerb(c *command, _ *flag.FlagSet) action {
 		if err != nil {
 			return err
 		}
-		return c.print(answer, func(s Detailed) { writeShow(c.stdout, s, c.now()) })
+		return c.print(answer, func(s api.Detailed) { writeShow(c.stdout, s, c.now()) })
 	}
 }
 
 // print writes a show's JSON as it is, or as people read it.
-func (c *command) print(answer []byte, people func(Detailed)) error {
+func (c *command) print(answer []byte, people func(api.Detailed)) error {
 	if c.json {
 		return c.raw(answer)
 	}
@@ -353,8 +354,8 @@ func (c *command) raw(answer []byte) error {
 	return err
 }
 
-func readShow(answer []byte) (Detailed, error) {
-	var s Detailed
+func readShow(answer []byte) (api.Detailed, error) {
+	var s api.Detailed
 	if err := json.Unmarshal(answer, &s); err != nil || s.ID == "" {
 		return s, errUnreadable
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	api "waitingroom/lambdas/hotshow"
 	"waitingroom/shared/hotshow"
 )
 
@@ -22,17 +23,17 @@ func winter(url string) []string {
 }
 
 func TestJourney(t *testing.T) {
-	api, url := newAPI(t)
+	desk, url := newDesk(t)
 	as(t, "anna")
 	asked := ok(t, winter(url)...)
-	id := api.shows[0].ID
+	id := desk.all()[0].ID
 	contain(t, asked, "Winter tour (winter-tour) has the id "+id, "requested", "show approve "+id, "64 shards", "500 for join", "Mind", "Lambda, concurrent executions: 1,100")
-	if r := api.shows[0].Request; r.Names["de"] != "Wintertour" || time.Duration(r.Over) != time.Minute || r.PreQueue.IsZero() {
+	if r := desk.show(id).Request; r.Names["de"] != "Wintertour" || time.Duration(r.Over) != time.Minute || r.PreQueue.IsZero() {
 		t.Errorf("asked for %+v", r)
 	}
 
 	out, problems, status := did(t, "approve", id, "-url", url)
-	if status != exitFailed || out != "" || problems != "show: Your own request: Somebody else has to approve it.\n" {
+	if status != exitFailed || out != "" || problems != "show: Your own request: Nobody approves what they have asked for. Ask somebody else.\n" {
 		t.Errorf("one's own approval: status %d, %q, %q", status, out, problems)
 	}
 	as(t, "ben")
@@ -52,29 +53,29 @@ func TestJourney(t *testing.T) {
 
 // With -json the API's answer comes as it is.
 func TestJSON(t *testing.T) {
-	api, url := newAPI(t)
+	desk, url := newDesk(t)
 	as(t, "anna")
 	var show hotshow.Show
-	if err := json.Unmarshal([]byte(ok(t, append(winter(url), "-json")...)), &show); err != nil || show.ID != api.shows[0].ID {
+	if err := json.Unmarshal([]byte(ok(t, append(winter(url), "-json")...)), &show); err != nil || show.ID != desk.all()[0].ID {
 		t.Errorf("%v: %+v", err, show)
 	}
-	var list struct{ Shows []entry }
+	var list api.List
 	if err := json.Unmarshal([]byte(ok(t, "list", "-url", url, "-json")), &list); err != nil || len(list.Shows) != 1 {
 		t.Errorf("%v: %+v", err, list)
 	}
 	ok(t, "reject", show.ID, "-url", url, "-json")
 	var seen struct {
 		Show hotshow.Show
-		Sale *Sale
+		Sale *api.Sale
 	}
-	if err := json.Unmarshal([]byte(ok(t, "watch", show.ID, "-url", url, "-json")), &seen); err != nil || seen.Show.State != hotshow.Rejected || seen.Sale != nil {
+	if err := json.Unmarshal([]byte(ok(t, "watch", show.ID, "-url", url, "-json")), &seen); err != nil || seen.Show.State != hotshow.Rejected || seen.Sale == nil || seen.Sale.RateSet != 13_000 {
 		t.Errorf("%v: %+v", err, seen)
 	}
 }
 
 // A request in a file goes to the API as it is, which says what is wrong with it in one line.
 func TestAskByFile(t *testing.T) {
-	api, url := newAPI(t)
+	desk, url := newDesk(t)
 	as(t, "anna")
 	file := filepath.Join(t.TempDir(), "request.json")
 	write := func(text string) {
@@ -85,8 +86,8 @@ func TestAskByFile(t *testing.T) {
 	onsale := time.Now().Add(48 * time.Hour).UTC().Truncate(time.Second).Format(time.RFC3339)
 	write(fmt.Sprintf(`{"event":"tour","names":{"en":"Tour"},"onsale":%q,"visitors":10,"over":"60s","rate":60,"target":"https://shop.example/"}`, onsale))
 	ok(t, "ask", "-url", url, "-file", file)
-	if len(api.shows) != 1 || api.shows[0].Request.Event != "tour" {
-		t.Errorf("%d shows", len(api.shows))
+	if all := desk.all(); len(all) != 1 || all[0].Event != "tour" {
+		t.Errorf("%+v", all)
 	}
 	write(`{"event":"tour","rate":0,"colour":"red"}`)
 	_, problems, status := did(t, "ask", "-url", url, "-file", file)

@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	api "waitingroom/lambdas/hotshow"
 	"waitingroom/shared/hotshow"
 	"waitingroom/shared/plan"
 )
@@ -23,14 +24,14 @@ func title(s hotshow.Show) string {
 }
 
 // writeAsked says what was asked for and what happens next.
-func writeAsked(w io.Writer, s Detailed) {
+func writeAsked(w io.Writer, s api.Detailed) {
 	fmt.Fprintf(w, "%s has the id %s and is %s.\n", title(s.Show), s.ID, s.State)
 	fmt.Fprintf(w, "%s\n", next(s.Show))
 	fmt.Fprintf(w, "It needs %s.\n", needs(s.Needs))
 	writeWarnings(w, s.Warnings)
 }
 
-func writeDecided(w io.Writer, s Detailed) {
+func writeDecided(w io.Writer, s api.Detailed) {
 	fmt.Fprintf(w, "%s, %s, is %s.\n", title(s.Show), s.ID, s.State)
 	if text := next(s.Show); text != "" {
 		fmt.Fprintf(w, "%s\n", text)
@@ -74,36 +75,25 @@ func writeWarnings(w io.Writer, warnings []string) {
 	}
 }
 
-// entry is a show's line in the list.
-type entry struct {
-	ID     string        `json:"id"`
-	Event  string        `json:"event"`
-	Name   string        `json:"name"`
-	State  hotshow.State `json:"state"`
-	OnSale time.Time     `json:"onsale"`
-}
-
 func writeList(w io.Writer, answer []byte) error {
-	var list struct {
-		Shows *[]entry `json:"shows"`
-	}
+	var list api.List
 	if err := json.Unmarshal(answer, &list); err != nil || list.Shows == nil {
 		return errUnreadable
 	}
-	if len(*list.Shows) == 0 {
+	if len(list.Shows) == 0 {
 		_, err := fmt.Fprintln(w, "There are no such shows.")
 		return err
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "ID\tSTATE\tON-SALE\tEVENT\tNAME")
-	for _, e := range *list.Shows {
+	for _, e := range list.Shows {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", printable(e.ID), printable(string(e.State)), day(e.OnSale), printable(e.Event), printable(e.Name))
 	}
 	return t.Flush()
 }
 
 // writeShow writes everything about a show.
-func writeShow(w io.Writer, s Detailed, now time.Time) {
+func writeShow(w io.Writer, s api.Detailed, now time.Time) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	defer t.Flush() // an error of the terminal's has nowhere to go
 	line := func(format string, args ...any) { fmt.Fprintf(t, format+"\n", args...) }

@@ -11,8 +11,10 @@ import (
 	"github.com/charmbracelet/lipgloss"
 	"github.com/charmbracelet/x/ansi"
 
+	api "waitingroom/lambdas/hotshow"
 	"waitingroom/shared/hotshow"
 	"waitingroom/shared/plan"
+	"waitingroom/shared/room"
 )
 
 // model is what the terminal shows. It changes by messages only: a sight when the API has answered or
@@ -103,11 +105,11 @@ func (m model) see(seen sight) model {
 
 // remember adds the sale's rate unless it is of a status that is known already.
 func remember(rates []sample, seen sight) []sample {
-	if seen.sale == nil || len(rates) > 0 && !seen.sale.Time.After(rates[len(rates)-1].at) {
+	if seen.saleAt.IsZero() || len(rates) > 0 && !seen.saleAt.After(rates[len(rates)-1].at) {
 		return rates
 	}
-	rates = append(slices.Clone(rates), sample{seen.sale.Time, seen.sale.Rate})
-	return slices.DeleteFunc(rates, func(s sample) bool { return seen.sale.Time.Sub(s.at) > remembered })
+	rates = append(slices.Clone(rates), sample{seen.saleAt, seen.sale.Rate})
+	return slices.DeleteFunc(rates, func(s sample) bool { return seen.saleAt.Sub(s.at) > remembered })
 }
 
 // View fits the window: what does not is left out from below, but for the last line.
@@ -171,12 +173,24 @@ func (m model) countdown() string {
 
 // alarms come first: they are what somebody has to look at.
 func (m model) alarms() []string {
+	if m.seen.sale.Alarms == nil {
+		return []string{m.warn.Render("The room's alarms are not known."), ""}
+	}
 	var lines []string
 	for _, a := range m.seen.sale.Alarms {
-		lines = append(lines, m.warn.Render(fmt.Sprintf("ALARM %s since %s: %s", printable(a.Name), a.Since.Format("15:04:05"), oneLine(a.Why))))
+		lines = append(lines, m.wrapped("ALARM %s since %s: %s", printable(a.Name), a.Since.In(m.now.Location()).Format("15:04:05"), oneLine(a.Why))...)
 	}
 	if lines != nil {
 		lines = append(lines, "")
+	}
+	return lines
+}
+
+// wrapped is something that somebody has to read to its end.
+func (m model) wrapped(format string, args ...any) []string {
+	lines := strings.Split(ansi.Wrap(fmt.Sprintf(format, args...), max(1, m.width), ""), "\n")
+	for i := range lines {
+		lines[i] = m.warn.Render(lines[i])
 	}
 	return lines
 }
@@ -195,24 +209,46 @@ func (m model) sale() []string {
 		let = float64(s.Admitted) / float64(s.Line)
 	}
 	return []string{
-		fmt.Sprintf("Phase     %s", printable(s.Phase)),
+		fmt.Sprintf("Phase     %s", phase(s)),
 		fmt.Sprintf("In line   %s", plan.Grouped(s.Line)),
 		fmt.Sprintf("Admitted  %s", plan.Grouped(s.Admitted)),
 		fmt.Sprintf("Waiting   %s", plan.Grouped(s.Waiting)),
 		fmt.Sprintf("          %s %.0f %% admitted", m.good.Render(bar(let, width)), 100*let),
 		"",
-		fmt.Sprintf("Rate      %s a minute of %s that are set", m.reached(), plan.Grouped(s.RateSet)),
-		fmt.Sprintf("          %s %s", m.good.Render(curve(m.rates, s.RateSet, width)), m.faint.Render(m.since())),
-		fmt.Sprintf("Wait      %s for somebody who joins now", span(time.Duration(s.Wait*float64(time.Second)))),
+		fmt.Sprintf("Rate      %s a minute of %s set", m.reached(), rateSet(s)),
+		fmt.Sprintf("          %s %s", m.good.Render(curve(m.rates, int64(s.RateSet), width)), m.faint.Render(m.since())),
+		fmt.Sprintf("Wait      %s for somebody who joins now", wait(s)),
 		"",
 	}
+}
+
+// phase, rateSet and wait are words where the API does not know.
+func phase(s *api.Sale) string {
+	if s.Phase == "" {
+		return "not known"
+	}
+	return printable(string(s.Phase))
+}
+
+func rateSet(s *api.Sale) string {
+	if s.RateSet == 0 {
+		return "an unknown rate"
+	}
+	return plan.Grouped(int64(s.RateSet))
+}
+
+func wait(s *api.Sale) string {
+	if s.Wait == nil {
+		return "not known"
+	}
+	return span(time.Duration(*s.Wait) * time.Second)
 }
 
 // reached is the rate measured, which stands out while people wait and too few are let in.
 func (m model) reached() string {
 	s := m.seen.sale
 	text := plan.Grouped(s.Rate)
-	if s.Phase == "open" && s.Waiting > s.RateSet && float64(s.Rate) < 0.8*float64(s.RateSet) {
+	if s.Phase == room.Open && s.Waiting > int64(s.RateSet) && float64(s.Rate) < 0.8*float64(s.RateSet) {
 		return m.warn.Render(text)
 	}
 	return text
@@ -240,7 +276,8 @@ func (m model) steps() []string {
 		}
 		text := fmt.Sprintf("  %-12s %s", step, printable(stepText(work, m.now)))
 		if work.Failures > 0 {
-			text = m.warn.Render(text)
+			lines = append(lines, m.wrapped("%s", text)...)
+			continue
 		}
 		lines = append(lines, text)
 	}
@@ -319,9 +356,8 @@ func summary(seen sight) string {
 	text := string(s.State)
 	if seen.sale != nil {
 		a := seen.sale
-		text += fmt.Sprintf(", %s: %s in line, %s admitted, %s waiting, %s a minute of %s, wait %s", a.Phase,
-			plan.Grouped(a.Line), plan.Grouped(a.Admitted), plan.Grouped(a.Waiting), plan.Grouped(a.Rate), plan.Grouped(a.RateSet),
-			span(time.Duration(a.Wait*float64(time.Second))))
+		text += fmt.Sprintf(", %s: %s in line, %s admitted, %s waiting, %s a minute of %s set, wait %s", phase(a),
+			plan.Grouped(a.Line), plan.Grouped(a.Admitted), plan.Grouped(a.Waiting), plan.Grouped(a.Rate), rateSet(a), wait(a))
 		for _, alarm := range a.Alarms {
 			text += fmt.Sprintf("; ALARM %s: %s", alarm.Name, alarm.Why)
 		}

@@ -13,6 +13,8 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 	"github.com/charmbracelet/lipgloss"
 	"github.com/charmbracelet/x/term"
+
+	api "waitingroom/lambdas/hotshow"
 )
 
 const (
@@ -25,8 +27,9 @@ const (
 // sight is what one look at a show has seen.
 type sight struct {
 	at       time.Time
-	show     Detailed
-	sale     *Sale // nil if it is not known
+	show     api.Detailed
+	sale     *api.Sale // nil if it is not known
+	saleAt   time.Time // of what the sale's status says; zero if there is none
 	saleText string
 	err      error // of the show; sale and saleText mean nothing then
 
@@ -60,10 +63,13 @@ func (c *Client) look(ctx context.Context, id string) sight {
 		seen.err = err
 	default:
 		seen.saleJSON = answer
-		seen.sale = &Sale{}
+		seen.sale = &api.Sale{}
 		if json.Unmarshal(answer, seen.sale) != nil {
 			seen.sale, seen.err = nil, errUnreadable
+			break
 		}
+		// A time that cannot be read is like none: the rate is shown, and not drawn.
+		seen.saleAt, _ = time.Parse(time.RFC3339, seen.sale.Time)
 	}
 	return seen
 }

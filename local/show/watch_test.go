@@ -3,23 +3,24 @@ package show
 import (
 	"bytes"
 	"errors"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	tea "github.com/charmbracelet/bubbletea"
 	"github.com/charmbracelet/lipgloss"
 
+	api "waitingroom/lambdas/hotshow"
 	"waitingroom/shared/hotshow"
-	"waitingroom/shared/httpapi"
+	"waitingroom/shared/room"
 )
 
 var opening = time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC)
 
 // winterShow is a show in a state, all of whose steps have come as far.
-func winterShow(state hotshow.State, progress hotshow.Progress) Detailed {
-	s := Detailed{Show: hotshow.Show{
+func winterShow(state hotshow.State, progress hotshow.Progress) api.Detailed {
+	s := api.Detailed{Show: hotshow.Show{
 		ID: "abc", State: state, Since: opening,
 		Request: hotshow.Request{
 			Event: "winter-tour", Names: map[string]string{"en": "Winter tour"}, OnSale: opening,
@@ -34,8 +35,12 @@ func winterShow(state hotshow.State, progress hotshow.Progress) Detailed {
 	return s
 }
 
-func saleAt(at time.Time, rate int64) *Sale {
-	return &Sale{Event: "winter-tour", Phase: "open", Line: 300_000, Admitted: 75_000, Waiting: 220_000, Rate: rate, RateSet: 13_000, Wait: 1038, Time: at}
+// open is a sight of the show while its sale is open.
+func open(at time.Time, show api.Detailed, rate int64) sight {
+	return sight{at: at, show: show, saleAt: at, sale: &api.Sale{
+		Event: "winter-tour", Phase: room.Open, Line: 300_000, Admitted: 75_000, Waiting: 225_000, Rate: rate, RateSet: 13_000,
+		Wait: aws.Int64(1038), Time: at.Format(time.RFC3339), Alarms: []api.Alarm{},
+	}}
 }
 
 // plainModel has no colours, as with NO_COLOR.
@@ -53,20 +58,26 @@ func TestViewOfASale(t *testing.T) {
 	at := opening.Add(5*time.Minute + 12*time.Second)
 	m := plainModel(at)
 	contain(t, m.View(), "Asking", "q ends")
-	seen := sight{at: at, show: winterShow(hotshow.Live, hotshow.Up), sale: saleAt(at, 12_950)}
+	seen := open(at, winterShow(hotshow.Live, hotshow.Up), 12_950)
 	m, command := update(t, m, seen)
 	if command == nil {
 		t.Fatal("nothing is asked any more")
 	}
 	contain(t, m.View(), "Winter tour (winter-tour)", "live", "on sale for 5:12, kept up for 3:54:48 more", "In line   300,000", "Admitted  75,000",
-		"Waiting   220,000", "25 % admitted", "12,950 a minute of 13,000", "17:18 for somebody who joins now", "As of 10:05:12")
+		"Waiting   225,000", "25 % admitted", "12,950 a minute of 13,000 set", "17:18 for somebody who joins now", "As of 10:05:12")
 	if strings.Contains(m.View(), "ALARM") || strings.Contains(m.View(), "Steps") || strings.Contains(m.View(), "\x1b") {
 		t.Errorf("too much in\n%s", m.View())
 	}
-	seen.sale.Alarms = []Alarm{{Name: "settings", Since: at, Why: "rate is no number"}}
+	seen.sale.Alarms = []api.Alarm{{Name: "settings", Since: at, Why: "rate is no number"}}
 	seen.show.Steps[hotshow.Product] = hotshow.Work{Progress: hotshow.Begun, Failures: 2, Trouble: "no\x1b[2J such product", Next: at.Add(time.Minute)}
 	m, _ = update(t, m, seen)
 	contain(t, m.View(), "ALARM settings since 10:05:12: rate is no number", "product      begun, failed 2 times: no [2J such product (again in 1:00)")
+
+	// What the API does not know is said to be unknown.
+	unknown := open(at, winterShow(hotshow.Live, hotshow.Up), 0)
+	unknown.sale, unknown.saleAt = &api.Sale{Event: "winter-tour"}, time.Time{}
+	m, _ = update(t, m, unknown)
+	contain(t, m.View(), "alarms are not known", "Phase     not known", "0 a minute of an unknown rate", "Wait      not known")
 }
 
 func TestViewBeforeASale(t *testing.T) {
@@ -83,7 +94,7 @@ func TestViewBeforeASale(t *testing.T) {
 // less often, and never stops.
 func TestTrouble(t *testing.T) {
 	at := opening.Add(time.Minute)
-	m, _ := update(t, plainModel(at), sight{at: at, show: winterShow(hotshow.Live, hotshow.Up), sale: saleAt(at, 13_000)})
+	m, _ := update(t, plainModel(at), open(at, winterShow(hotshow.Live, hotshow.Up), 13_000))
 	var pauses []time.Duration
 	for range 12 {
 		m, _ = update(t, m, due{})
@@ -104,7 +115,7 @@ func TestTrouble(t *testing.T) {
 	if command == nil || !strings.Contains(m.View(), "Asking again") {
 		t.Errorf("not asking:\n%s", m.View())
 	}
-	m, _ = update(t, m, sight{at: at, show: winterShow(hotshow.Live, hotshow.Up), sale: saleAt(at, 13_000)})
+	m, _ = update(t, m, open(at, winterShow(hotshow.Live, hotshow.Up), 13_000))
 	if m.failures != 0 || m.next.Sub(at) != between || strings.Contains(m.View(), "No answer") {
 		t.Errorf("after an answer:\n%s", m.View())
 	}
@@ -130,13 +141,14 @@ func TestSizes(t *testing.T) {
 	at := opening.Add(time.Minute)
 	show := winterShow(hotshow.Finishing, hotshow.Begun)
 	show.Request.Names["en"] = strings.Repeat("冬ツアー", 30)
-	sale := saleAt(at, 1_000)
-	sale.Alarms = []Alarm{{"one", at, strings.Repeat("why ", 50)}, {"two", at, "because"}}
+	seen := open(at, show, 1_000)
+	seen.sale.Alarms = []api.Alarm{{Name: "one", Since: at, Why: strings.Repeat("why ", 50)}, {Name: "two", Since: at, Why: "because"}}
 	for _, size := range [][2]int{{80, 24}, {40, 24}, {20, 10}, {200, 60}, {5, 3}, {1, 2}, {80, 1}} {
 		m, _ := update(t, plainModel(at), tea.WindowSizeMsg{Width: size[0], Height: size[1]})
 		for i := range 400 {
-			sale.Time = at.Add(time.Duration(i) * time.Second)
-			m, _ = update(t, m, sight{at: sale.Time, show: show, sale: sale})
+			seen.at = at.Add(time.Duration(i) * time.Second)
+			seen.saleAt = seen.at
+			m, _ = update(t, m, seen)
 		}
 		view := m.View()
 		lines := strings.Split(view, "\n")
@@ -157,7 +169,7 @@ func TestSizes(t *testing.T) {
 func TestCurve(t *testing.T) {
 	var rates []sample
 	for i := range int64(8) {
-		rates = remember(rates, sight{sale: saleAt(opening.Add(time.Duration(i)*time.Second), i*1_000)})
+		rates = remember(rates, open(opening.Add(time.Duration(i)*time.Second), api.Detailed{}, i*1_000))
 	}
 	if got := curve(rates, 7_000, 60); got != "▁▂▃▄▅▆▇█" {
 		t.Errorf("%s", got)
@@ -169,10 +181,10 @@ func TestCurve(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	// The same status again is no new sample, and old ones are forgotten.
-	if again := remember(rates, sight{sale: saleAt(rates[7].at, 1)}); len(again) != 8 {
+	if again := remember(rates, open(rates[7].at, api.Detailed{}, 1)); len(again) != 8 {
 		t.Errorf("%d samples", len(again))
 	}
-	if late := remember(rates, sight{sale: saleAt(opening.Add(time.Hour), 1)}); len(late) != 1 {
+	if late := remember(rates, open(opening.Add(time.Hour), api.Detailed{}, 1)); len(late) != 1 {
 		t.Errorf("%d samples", len(late))
 	}
 }
@@ -187,44 +199,36 @@ func TestBar(t *testing.T) {
 
 // Without a terminal there is a line for each change, through trouble too, until the show is over.
 func TestLines(t *testing.T) {
-	api, url := newAPI(t)
+	desk, url := newDesk(t)
 	as(t, "anna")
 	ok(t, winter(url)...)
-	show := api.shows[0]
+	id := desk.all()[0].ID
+	desk.becomes(id, hotshow.Live)
+	desk.status = room.Status{Event: "winter-tour", Phase: room.Open, Line: 300_000, Admitted: 75_000, Rate: 13_000}
 	client, err := NewClient(t.Context(), url, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	show.State = hotshow.Live
-	sale := *saleAt(time.Now(), 13_000)
-	busy := false
-	api.sale = func(string) (httpapi.Response, error) {
-		if busy {
-			return httpapi.Response{}, httpapi.Internal
-		}
-		return httpapi.OK(http.StatusOK, sale)
-	}
 	looks := 0
 	var out bytes.Buffer
 	c := &command{client: client, stdout: &out, now: time.Now, after: func(d time.Duration) <-chan time.Time {
-		api.mu.Lock()
-		defer api.mu.Unlock()
-		switch looks++; looks {
-		case 2:
-			sale.Admitted += 1_000
-		case 3:
-			busy = true
-		case 5:
+		if looks++; looks == 5 {
+			desk.becomes(id, hotshow.Done)
 			if d != 8*time.Second {
 				t.Errorf("a pause of %v after two failures", d)
 			}
-			busy, show.State = false, hotshow.Done
+		}
+		desk.mu.Lock()
+		defer desk.mu.Unlock()
+		desk.broken = looks == 3 || looks == 4
+		if looks == 2 {
+			desk.status.Admitted += 1_000
 		}
 		passed := make(chan time.Time, 1)
 		passed <- time.Now()
 		return passed
 	}}
-	if err := c.tell(t.Context(), show.ID, client.look(t.Context(), show.ID)); err != nil {
+	if err := c.tell(t.Context(), id, client.look(t.Context(), id)); err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
@@ -237,10 +241,10 @@ func TestLines(t *testing.T) {
 }
 
 func TestWatchOfNoShow(t *testing.T) {
-	_, url := newAPI(t)
+	_, url := newDesk(t)
 	as(t, "anna")
 	_, problems, status := did(t, "watch", "nothing", "-url", url)
-	if status != exitFailed || problems != "show: No such show: There is no show of this id.\n" {
+	if status != exitFailed || problems != "show: No such show: There is no show of this id. GET /v1/hotshows lists them all.\n" {
 		t.Errorf("status %d, %q", status, problems)
 	}
 }
