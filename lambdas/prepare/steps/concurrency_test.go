@@ -240,6 +240,30 @@ func TestConcurrencyAboveTheQuota(t *testing.T) {
 	}
 }
 
+// What was refused was not set, so what somebody sets afterwards is theirs.
+func TestConcurrencySetByHandAfterARefusal(t *testing.T) {
+	for _, patient := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			a := &account{t: t, shared: map[string]schedule.Holding{}}
+			aws := newProvisioner(a)
+			aws.patient = patient
+			step := NewConcurrency(aws, a, quiet(), "join", "admit")
+			first, second := a.subject("first"), a.subject("second")
+			if patient { // the first number is still being reached
+				first.run(step.Up)
+			} else {
+				second.show.Needs.Join = 2_000
+			}
+			second.run(step.Up)
+			aws.units["join"] = 300
+			second.until(hotshow.Down, step.Down)
+			if aws.units["join"] != 300 {
+				t.Errorf("join has %d", aws.units["join"])
+			}
+		})
+	}
+}
+
 func TestConcurrencyInTrouble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &account{t: t, shared: map[string]schedule.Holding{}}

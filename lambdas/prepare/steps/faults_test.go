@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/smithy-go"
+
 	"waitingroom/lambdas/prepare"
 	"waitingroom/shared/hotshow"
 	"waitingroom/shared/schedule"
@@ -46,6 +48,9 @@ func (a *account) call(effect func() error) error {
 		if err := effect(); err != nil {
 			return err
 		}
+	}
+	if a.fault == refused {
+		return &smithy.GenericAPIError{Code: "ThrottlingException", Message: "the call was refused"}
 	}
 	return fmt.Errorf("the call was %s", a.fault)
 }

@@ -233,6 +233,25 @@ func TestParametersWaitForAnOpenSale(t *testing.T) {
 	})
 }
 
+// Nothing is written over a sale that was closed a moment ago: tick may not have seen it yet.
+func TestParametersLetAClosedSaleSettle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &account{t: t}
+		p := newPromoters(a, texts("onsale", in(-time.Hour), "rate", "100", "target", "https://other.example", "state", "soldout"))
+		s, step := a.subject("show"), p.step()
+		for range 3 {
+			if progress, err := s.run(step.Up); progress != hotshow.Begun || err != nil || !slices.Equal(p.puts, []string{"state"}) {
+				t.Fatalf("%s, %v; written: %q", progress, err, p.puts)
+			}
+			time.Sleep(5 * time.Second)
+		}
+		time.Sleep(settles)
+		if progress, err := s.run(step.Up); progress != hotshow.Up || err != nil {
+			t.Errorf("%s, %v; written: %q", progress, err, p.puts)
+		}
+	})
+}
+
 // What could not be written before the on-sale opens shortly after it.
 func TestParametersOfALateShow(t *testing.T) {
 	for name, there := range map[string]func() map[string]string{
@@ -393,10 +412,10 @@ func TestParametersOfManyShows(t *testing.T) {
 	})
 }
 
-// A refusal is told with the parameter's name.
-func TestParametersRefused(t *testing.T) {
+// What goes wrong is told with the parameter's name.
+func TestParametersThatCannotBeSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := &account{t: t, at: 3, fault: refused}
+		a := &account{t: t, at: 3, fault: lost}
 		p := newPromoters(a, texts())
 		var do func(context.Context, *prepare.Task) (hotshow.Progress, error) = p.step().Up
 		if _, err := a.subject("show").run(do); err == nil || errors.Is(err, errNotNow) || !strings.Contains(err.Error(), "set parameter /waiting-room/tour/shards: ") {

@@ -33,6 +33,7 @@ type catalog struct {
 	fails    int                  // how many of the next requests fail
 	names    []string             // that were provisioned
 	inputs   []*servicecatalog.ProvisionProductInput
+	asked    int      // how often a product was asked for
 	ended    []string // tokens of terminations
 }
 
@@ -84,6 +85,7 @@ func (c *catalog) ProvisionProduct(_ context.Context, in *servicecatalog.Provisi
 	out := &servicecatalog.ProvisionProductOutput{}
 	err := c.call(func() error {
 		c.settle()
+		c.asked++
 		if id, known := c.tokens[*in.ProvisionToken]; known {
 			out.RecordDetail = told(c.records[id])
 			return nil
@@ -207,6 +209,20 @@ func TestProductThatArrivesLate(t *testing.T) {
 		s.until(hotshow.Down, step.Down)
 		if len(c.products) != 0 || len(c.ended) != 1 {
 			t.Errorf("there are %v; terminated %q", c.products, c.ended)
+		}
+	})
+}
+
+// One whose answer was lost is found again also when something else is ordered by then.
+func TestProductWhoseAnswerWasLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &account{t: t, at: 4, fault: unacknowledged} // held, looked for, path, provisioned
+		c := newCatalog(a)
+		s := a.subject("show")
+		s.run(NewProduct(c, order()).Up)
+		s.until(hotshow.Up, NewProduct(c, &Order{Product: "prod-other", Artifact: "pa-2"}).Up)
+		if c.asked != 1 || len(c.products) != 1 {
+			t.Errorf("asked for %d times, there are %v", c.asked, c.products)
 		}
 	})
 }
