@@ -85,8 +85,10 @@ func cycle(resources map[string]resource) []string {
 }
 
 func TestNoCycle(t *testing.T) {
-	if found := cycle(synthesised.document.Resources); found != nil {
-		t.Errorf("CloudFormation cannot order these: %s", strings.Join(found, " needs "))
+	for name, room := range rooms() {
+		if found := cycle(room.Resources); found != nil {
+			t.Errorf("%s: CloudFormation cannot order these: %s", name, strings.Join(found, " needs "))
+		}
 	}
 }
 
