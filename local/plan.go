@@ -9,14 +9,13 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"waitingroom/shared/hotshow"
 	"waitingroom/shared/plan"
 	"waitingroom/shared/room"
 )
 
-// The most that can be planned for, which is the most that can be asked for as a hot show.
 const (
-	mostPlanned  = 20_000_000
-	longestSpan  = 720 * time.Hour
+	longestSpan  = 720 * time.Hour // as of a hot show
 	longestKept  = 14 * 24 * time.Hour
 	usualNoShows = 0.3
 	// usuallyKept is for how long a hot show keeps provisioned concurrency by default: from two hours before
@@ -85,8 +84,8 @@ func parsePlan(args []string, help io.Writer, now time.Time) (*planOptions, erro
 func (o *planOptions) check(onsale string, now time.Time) error {
 	e := o.expected
 	switch {
-	case e.Visitors < 1 || e.Visitors > mostPlanned:
-		return fmt.Errorf("-visitors: %d is not between 1 and %d", e.Visitors, mostPlanned)
+	case e.Visitors < 1 || e.Visitors > hotshow.MostVisitors:
+		return fmt.Errorf("-visitors: %d is not between 1 and %d", e.Visitors, hotshow.MostVisitors)
 	case e.Over < time.Second || e.Over > longestSpan:
 		return fmt.Errorf("-over: %v is not between 1s and 720h", e.Over)
 	case e.Rate < 1 || e.Rate > room.MaxRate:

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"waitingroom/shared/hotshow"
 )
 
 // planned runs the command and returns what it prints and its exit status.
@@ -77,6 +79,18 @@ func TestPlanInJSON(t *testing.T) {
 	}
 	if text, _, _ := planned(t, "-onsale", "2999-11-28T10:00:00+01:00"); !strings.Contains(text, "by Thursday, 21 November 2999, 10:00 +01:00") {
 		t.Errorf("no dates in\n%s", text)
+	}
+}
+
+// Provisioned concurrency is counted for as long as a hot show keeps it that says nothing about it.
+func TestPlanKeepsAsShowsDo(t *testing.T) {
+	request, err := hotshow.ParseRequest([]byte(`{"event":"tour","names":{"en":"Tour"},"onsale":"2026-11-28T10:00:00Z",
+		"visitors":1,"over":"1s","rate":1,"target":"https://shop.example/"}`), time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kept := request.Ends().Sub(request.Begins()); kept != usuallyKept {
+		t.Errorf("a hot show keeps it for %v, the plan for %v", kept, usuallyKept)
 	}
 }
 
