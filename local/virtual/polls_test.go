@@ -3,6 +3,7 @@ package virtual
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -30,5 +31,32 @@ func TestPollsAreThePlans(t *testing.T) {
 				t.Errorf("%.2f polls were planned for each, %.2f were made", planned, made)
 			}
 		})
+	}
+}
+
+// A plan's waits are those of a sale, no-shows and all.
+func TestWaitsAreThePlans(t *testing.T) {
+	const visitors, rate, noShows = 6000, 1200, 0.3
+	o := Options{Curve: surge.Curve{Visitors: visitors, Over: time.Minute, Before: 1, Even: true}, Rate: rate, NoShows: noShows, Seed: 1}
+	log := hold(t, o).Log
+	var waited []time.Duration
+	for i := range log.Visitors {
+		if v := &log.Visitors[i]; v.Admitted != surge.Never {
+			waited = append(waited, v.Admitted-log.OnSale)
+		}
+	}
+	slices.Sort(waited)
+	planned := needs.New(needs.Expected{Visitors: visitors, Over: time.Minute, Rate: rate}).Waits(noShows)
+	for _, w := range []struct {
+		name          string
+		planned, took time.Duration
+	}{
+		{"median", planned.Median, waited[len(waited)/2]},
+		{"nine of ten", planned.Ninety, waited[len(waited)*9/10]},
+		{"last", planned.Last, waited[len(waited)-1]},
+	} {
+		if math.Abs(w.planned.Seconds()/w.took.Seconds()-1) > 0.08 {
+			t.Errorf("%s: %v was planned, it took %v", w.name, w.planned, w.took)
+		}
 	}
 }
