@@ -225,7 +225,7 @@ func askVerb(c *command, flags *flag.FlagSet) action {
 		if err != nil {
 			return err
 		}
-		return c.print(answer, func(s api.Detailed) { writeAsked(c.stdout, s) })
+		return c.print(answer, func(s api.Detailed) { writeAsked(c.stdout, s, c.now()) })
 	}
 }
 
@@ -289,7 +289,7 @@ func decideVerb(path string) func(*command, *flag.FlagSet) action {
 			if err != nil {
 				return err
 			}
-			return c.print(answer, func(s api.Detailed) { writeDecided(c.stdout, s) })
+			return c.print(answer, func(s api.Detailed) { writeDecided(c.stdout, s, c.now()) })
 		}
 	}
 }

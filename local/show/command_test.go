@@ -38,6 +38,9 @@ func TestJourney(t *testing.T) {
 	}
 	as(t, "ben")
 	contain(t, ok(t, "approve", "-url", url, id, "-why", "the shop is ready"), id+", is approved", "made ready from")
+	if at := desk.show(id); !strings.Contains(next(at, at.Request.Begins()), "made ready at once") {
+		t.Errorf("%q", next(at, at.Request.Begins()))
+	}
 	contain(t, ok(t, "list", "-url", url), "ID", id, "approved", "winter-tour", "Winter tour")
 	contain(t, ok(t, "list", "-url", url, "-state", "live"), "There are no such shows")
 	contain(t, ok(t, "show", id, "-url", url), "Winter tour (winter-tour) is approved", "300,000 visitors in 1m", "13,000 a minute", "asked for by", "anna", "approved by",

@@ -24,30 +24,38 @@ func title(s hotshow.Show) string {
 }
 
 // writeAsked says what was asked for and what happens next.
-func writeAsked(w io.Writer, s api.Detailed) {
+func writeAsked(w io.Writer, s api.Detailed, now time.Time) {
 	fmt.Fprintf(w, "%s has the id %s and is %s.\n", title(s.Show), s.ID, s.State)
-	fmt.Fprintf(w, "%s\n", next(s.Show))
+	fmt.Fprintf(w, "%s\n", next(s.Show, now))
 	fmt.Fprintf(w, "It needs %s.\n", needs(s.Needs))
 	writeWarnings(w, s.Warnings)
 }
 
-func writeDecided(w io.Writer, s api.Detailed) {
+func writeDecided(w io.Writer, s api.Detailed, now time.Time) {
 	fmt.Fprintf(w, "%s, %s, is %s.\n", title(s.Show), s.ID, s.State)
-	if text := next(s.Show); text != "" {
+	if text := next(s.Show, now); text != "" {
 		fmt.Fprintf(w, "%s\n", text)
 	}
 }
 
 // next says what happens to the show next, or nothing if nothing will.
-func next(s hotshow.Show) string {
+func next(s hotshow.Show, now time.Time) string {
 	r := s.Request
 	switch s.State {
 	case hotshow.Requested:
 		return fmt.Sprintf("Somebody else approves it before %s:\n  go run ./local show approve %s", day(r.OnSale), s.ID)
 	case hotshow.Approved:
-		return fmt.Sprintf("It is made ready from %s, goes on sale on %s, and is kept up until %s.", day(r.Begins()), day(r.OnSale), day(r.Ends()))
+		from := "from " + day(r.Begins())
+		if !r.Begins().After(now) {
+			from = "at once"
+		}
+		return fmt.Sprintf("It is made ready %s, goes on sale on %s, and is kept up until %s.", from, day(r.OnSale), day(r.Ends()))
 	case hotshow.Preparing:
-		return fmt.Sprintf("It is to be ready by %s, and goes on sale on %s.", day(r.ReadyBy()), day(r.OnSale))
+		is := "is"
+		if r.ReadyBy().Before(now) {
+			is = "was"
+		}
+		return fmt.Sprintf("It %s to be ready by %s, and goes on sale on %s.", is, day(r.ReadyBy()), day(r.OnSale))
 	case hotshow.Ready:
 		return fmt.Sprintf("It goes on sale on %s, and is kept up until %s.", day(r.OnSale), day(r.Ends()))
 	case hotshow.Live:
@@ -99,7 +107,7 @@ func writeShow(w io.Writer, s api.Detailed, now time.Time) {
 	line := func(format string, args ...any) { fmt.Fprintf(t, format+"\n", args...) }
 	r := s.Request
 	line("%s is %s since %s", title(s.Show), s.State, day(s.Since))
-	if text := next(s.Show); text != "" {
+	if text := next(s.Show, now); text != "" {
 		line("%s", text)
 	}
 	line("")

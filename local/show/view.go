@@ -136,11 +136,13 @@ func (m model) lines() []string {
 		m.state(s.State) + "  " + m.countdown(),
 		"",
 	}
-	if m.seen.sale != nil {
-		lines = append(lines, m.alarms()...)
-		lines = append(lines, m.sale()...)
-	} else {
+	switch sale := m.seen.sale; {
+	case sale == nil:
 		lines = append(lines, "Of the sale nothing is known: "+m.seen.saleText, "")
+	case sale.Phase == "":
+		lines = append(append(lines, m.alarms()...), "Of the sale nothing is known yet.", "")
+	default:
+		lines = append(append(lines, m.alarms()...), m.sale()...)
 	}
 	return append(lines, m.steps()...)
 }
@@ -209,7 +211,7 @@ func (m model) sale() []string {
 		let = float64(s.Admitted) / float64(s.Line)
 	}
 	return []string{
-		fmt.Sprintf("Phase     %s", phase(s)),
+		fmt.Sprintf("Phase     %s", printable(string(s.Phase))),
 		fmt.Sprintf("In line   %s", plan.Grouped(s.Line)),
 		fmt.Sprintf("Admitted  %s", plan.Grouped(s.Admitted)),
 		fmt.Sprintf("Waiting   %s", plan.Grouped(s.Waiting)),
@@ -222,14 +224,7 @@ func (m model) sale() []string {
 	}
 }
 
-// phase, rateSet and wait are words where the API does not know.
-func phase(s *api.Sale) string {
-	if s.Phase == "" {
-		return "not known"
-	}
-	return printable(string(s.Phase))
-}
-
+// rateSet and wait are words where the API does not know.
 func rateSet(s *api.Sale) string {
 	if s.RateSet == 0 {
 		return "an unknown rate"
@@ -354,10 +349,12 @@ func span(d time.Duration) string {
 func summary(seen sight) string {
 	s := seen.show
 	text := string(s.State)
-	if seen.sale != nil {
-		a := seen.sale
-		text += fmt.Sprintf(", %s: %s in line, %s admitted, %s waiting, %s a minute of %s set, wait %s", phase(a),
-			plan.Grouped(a.Line), plan.Grouped(a.Admitted), plan.Grouped(a.Waiting), plan.Grouped(a.Rate), rateSet(a), wait(a))
+	if a := seen.sale; a != nil {
+		if a.Phase == "" {
+			text += ", nothing is known of the sale yet"
+		} else {
+			text += saleSummary(a)
+		}
 		for _, alarm := range a.Alarms {
 			text += fmt.Sprintf("; ALARM %s: %s", alarm.Name, alarm.Why)
 		}
@@ -372,4 +369,9 @@ func summary(seen sight) string {
 		}
 	}
 	return text
+}
+
+func saleSummary(s *api.Sale) string {
+	return fmt.Sprintf(", %s: %s in line, %s admitted, %s waiting, %s a minute of %s set, wait %s", s.Phase, plan.Grouped(s.Line),
+		plan.Grouped(s.Admitted), plan.Grouped(s.Waiting), plan.Grouped(s.Rate), rateSet(s), wait(s))
 }
