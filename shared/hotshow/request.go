@@ -40,7 +40,7 @@ func (r Request) ReadyBy() time.Time {
 // Begins is when preparing begins.
 func (r Request) Begins() time.Time { return r.ReadyBy().Add(-lead) }
 
-// Ends is when everything is taken down, if nobody waits by then.
+// Ends is when everything is taken down, if the line is served by then.
 func (r Request) Ends() time.Time { return r.OnSale.Add(time.Duration(r.KeepAfter)) }
 
 // Span is the time that the show has its event for itself: from when preparing begins until everything

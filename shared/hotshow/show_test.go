@@ -104,6 +104,8 @@ func TestMove(t *testing.T) {
 		{"kept up", in(Live, onsale, Up), r.Ends().Add(-time.Second), Sale{Known: true}, Live},
 		{"people wait", in(Live, onsale, Up), r.Ends(), waiting, Live},
 		{"people wait for days", in(Live, onsale, Up), r.Closes.Add(48 * time.Hour), waiting, Live},
+		{"more wait than a minute takes", in(Live, onsale, Up), r.Ends(), Sale{Known: true, People: int64(r.Rate) + 1}, Live},
+		{"somebody always comes", in(Live, onsale, Up), r.Ends(), Sale{Known: true, People: int64(r.Rate)}, Finishing},
 		{"nobody waits", in(Live, onsale, Up), r.Ends(), Sale{Known: true}, Finishing},
 		{"nobody knows", in(Live, onsale, Up), r.Closes.Add(blind - time.Second), Sale{}, Live},
 		{"nobody ever knows", in(Live, onsale, Up), r.Closes.Add(blind), Sale{}, Finishing},

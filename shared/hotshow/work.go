@@ -23,9 +23,14 @@ const (
 
 // Sale is what is known of a show's event while it is on sale.
 type Sale struct {
-	Known   bool // whether the event's status could be read
-	Waiting bool // whether people are in line, or are still let in
+	Known   bool  // whether the event's status could be read
+	Waiting bool  // whether people wait for it to open or to go on
+	People  int64 // who are in line, or whose turns can still be claimed, while it is open
 }
+
+// served says whether no more people are left than the shop takes within a minute: in a sale that stays
+// open, somebody always comes.
+func (s Sale) served(rate int) bool { return s.Known && !s.Waiting && s.People <= int64(rate) }
 
 // AsksForSale says whether Move needs to know how the sale stands.
 func (s *Show) AsksForSale(now time.Time) bool {
@@ -51,10 +56,10 @@ func (s *Show) Move(now time.Time, sale Sale) []Change {
 		s.Outcome = Failed
 		s.retryNow()
 		move(Finishing, "its parameters could not be set until the time at which it closes")
-	case s.AsksForSale(now) && sale.Known && !sale.Waiting:
+	case s.AsksForSale(now) && sale.served(r.Rate):
 		s.Outcome = Done
 		s.retryNow()
-		move(Finishing, "it has been kept up for as long as was asked, and nobody waits")
+		move(Finishing, "it has been kept up for as long as was asked, and the line is served")
 	case s.AsksForSale(now) && !sale.Known && now.Sub(s.ended()) >= blind:
 		s.Outcome = Done
 		s.retryNow()

@@ -22,8 +22,8 @@ type Sales struct {
 // NewSales reads sales through the room's public address.
 func NewSales(room *Room, now func() time.Time) *Sales { return &Sales{room, now} }
 
-// Sale says whether people wait for an event, or are still let in: until the last turn that was given has
-// run out. An event without a status has never begun, so nobody waits. An error means that nobody
+// Sale says how many people are left for whom an event is kept up: until the last turn that was given
+// has run out. An event without a status has never begun, so there are none. An error means that nobody
 // knows: what is up stays up.
 func (s *Sales) Sale(ctx context.Context, event string) (hotshow.Sale, error) {
 	status, found, err := s.room.status(ctx, event)
@@ -39,15 +39,13 @@ func (s *Sales) Sale(ctx context.Context, event string) (hotshow.Sale, error) {
 	case room.Scheduled, room.PreQueue:
 		return hotshow.Sale{Known: true, Waiting: true}, nil
 	case room.Open, room.Paused:
-		if status.Expired < status.Line {
-			return hotshow.Sale{Known: true, Waiting: true}, nil
-		}
 		// Those who came since then are in no old document.
 		written, err := time.Parse(time.RFC3339, status.Time)
 		if err != nil || s.now().Sub(written) > oldStatus {
 			return hotshow.Sale{}, fmt.Errorf("the status of %s was last written at %.40q: see whether tick runs", event, status.Time)
 		}
-		return hotshow.Sale{Known: true}, nil
+		left := status.Line - status.Expired
+		return hotshow.Sale{Known: true, Waiting: status.Phase == room.Paused && left > 0, People: left}, nil
 	}
 	return hotshow.Sale{}, fmt.Errorf("the status of %s has the unknown phase %.40q", event, status.Phase)
 }

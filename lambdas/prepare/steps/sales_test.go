@@ -28,16 +28,17 @@ func (a *answering) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestSale(t *testing.T) {
 	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	waiting, nobody := hotshow.Sale{Known: true, Waiting: true}, hotshow.Sale{Known: true}
+	people := func(n int64) hotshow.Sale { return hotshow.Sale{Known: true, People: n} }
 	for name, c := range map[string]struct {
 		status int
 		body   string
 		want   hotshow.Sale // not Known: an error
 	}{
-		"nobody has had a turn":            {200, `{"event":"winter","phase":"open","line":10,"time":"2026-11-28T11:59:58Z"}`, waiting},
-		"the last turn can be claimed":     {200, `{"event":"winter","phase":"open","line":10,"admitted":10,"expired":9,"time":"2026-11-28T11:59:58Z"}`, waiting},
+		"nobody has had a turn":            {200, `{"event":"winter","phase":"open","line":10,"time":"2026-11-28T11:59:58Z"}`, people(10)},
+		"the last turn can be claimed":     {200, `{"event":"winter","phase":"open","line":10,"admitted":10,"expired":9,"time":"2026-11-28T11:59:58Z"}`, people(1)},
 		"the last turn is over":            {200, `{"event":"winter","phase":"open","line":10,"admitted":10,"expired":10,"time":"2026-11-28T11:59:58Z"}`, nobody},
 		"nobody came":                      {200, `{"event":"winter","phase":"open","time":"2026-11-28T11:59:58Z"}`, nobody},
-		"paused with people":               {200, `{"event":"winter","phase":"paused","line":10,"admitted":9,"expired":9,"time":"2026-11-28T11:59:58Z"}`, waiting},
+		"paused with people":               {200, `{"event":"winter","phase":"paused","line":10,"admitted":9,"expired":9,"time":"2026-11-28T11:59:58Z"}`, hotshow.Sale{Known: true, Waiting: true, People: 1}},
 		"paused without":                   {200, `{"event":"winter","phase":"paused","line":9,"admitted":9,"expired":9,"time":"2026-11-28T11:59:58Z"}`, nobody},
 		"moved to another day":             {200, `{"event":"winter","phase":"scheduled","time":"2026-11-28T11:59:58Z"}`, waiting},
 		"in the pre-queue":                 {200, `{"event":"winter","phase":"prequeue","time":"2026-11-28T11:59:58Z"}`, waiting},
@@ -45,7 +46,7 @@ func TestSale(t *testing.T) {
 		"closed, long ago":                 {200, `{"event":"winter","phase":"closed","line":10,"time":"2026-11-27T11:59:58Z"}`, nobody},
 		"never begun":                      {404, `404 page not found`, nobody},
 		"old, and nobody waited then":      {200, `{"event":"winter","phase":"open","line":9,"expired":9,"time":"2026-11-28T11:50:00Z"}`, hotshow.Sale{}},
-		"old, and somebody waited":         {200, `{"event":"winter","phase":"open","line":9,"expired":8,"time":"2026-11-28T11:50:00Z"}`, waiting},
+		"old, and somebody waited":         {200, `{"event":"winter","phase":"open","line":9,"expired":8,"time":"2026-11-28T11:50:00Z"}`, hotshow.Sale{}},
 		"without a time":                   {200, `{"event":"winter","phase":"open"}`, hotshow.Sale{}},
 		"of another event":                 {200, `{"event":"summer","phase":"closed"}`, hotshow.Sale{}},
 		"of a phase that nobody knows":     {200, `{"event":"winter","phase":"finished"}`, hotshow.Sale{}},
