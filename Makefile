@@ -25,7 +25,10 @@ SURGES := ^TestSurge(WithChaos|IsInterrupted)?$$
 
 JS_TESTS := $(wildcard static/test/*.test.mjs cdk/test/*.test.mjs)
 
-.PHONY: test check test-go test-surge test-cdk test-js test-page synth build run deploy clean
+# Hot shows in the program that people start, in the minutes that they take.
+FOR_REAL := ^TestHotShowsForReal$$
+
+.PHONY: test check test-go test-surge test-hotshows test-cdk test-js test-page synth build run deploy clean
 
 # CACHE_TESTS=required makes a missing nginx a failure.
 # DYNAMODB_ENDPOINT=<address> runs the store's tests against that engine too.
@@ -46,13 +49,16 @@ test-go: node_modules
 	@command -v nginx >/dev/null || test -x /usr/sbin/nginx || test -n "$(NGINX_PROGRAM)" || \
 		echo "No nginx: the tests of a cache in front of the room are left out. Install it (on Debian: apt-get install nginx) or name its program in NGINX_PROGRAM."
 	@test -n "$(DYNAMODB_ENDPOINT)" || echo "No DYNAMODB_ENDPOINT: the store is tested against the engines in the process alone."
-	@echo "Small surges take a minute of their own: make test-surge."
+	@echo "Small surges take a minute of their own: make test-surge. Hot shows for real take four: make test-hotshows."
 	$(PLAIN) test -trimpath ./local/simulation ./local/virtual ./shared/room
 	$(if $(RACE),go test $(RACE) ./local/simulation -run TestSales -seeds 100)
-	go test $(RACE) -skip '$(SURGES)|^TestShopGetsItsRate$$' $$(go list $(TESTED) | grep -v -e /local/simulation -e /local/virtual)
+	go test $(RACE) -skip '$(SURGES)|$(FOR_REAL)|^TestShopGetsItsRate$$' $$(go list $(TESTED) | grep -v -e /local/simulation -e /local/virtual)
 
 test-surge:
 	$(PLAIN) test -trimpath ./local -count=1 -run '$(SURGES)'
+
+test-hotshows:
+	$(PLAIN) test -trimpath ./local -count=1 -run '$(FOR_REAL)'
 
 # Apart and without the race detector: it would compile the CDK's packages, which take a minute, a
 # second time, and a stack is put together by one goroutine.
