@@ -26,6 +26,7 @@ const (
 // planOptions are the flags of the command plan.
 type planOptions struct {
 	expected plan.Expected
+	now      time.Time
 	onsale   time.Time // zero: nobody said
 	noShows  float64
 	kept     time.Duration
@@ -54,7 +55,7 @@ func runPlan(args []string, stdout, stderr io.Writer) int {
 }
 
 func parsePlan(args []string, help io.Writer, now time.Time) (*planOptions, error) {
-	o := &planOptions{}
+	o := &planOptions{now: now}
 	var onsale string
 	flags := flag.NewFlagSet("plan", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
@@ -77,11 +78,11 @@ func parsePlan(args []string, help io.Writer, now time.Time) (*planOptions, erro
 	case flags.NArg() > 0:
 		return nil, fmt.Errorf("unexpected argument %q: flags only", flags.Arg(0))
 	}
-	return o, o.check(onsale, now)
+	return o, o.check(onsale)
 }
 
 // check names the first flag that is wrong.
-func (o *planOptions) check(onsale string, now time.Time) error {
+func (o *planOptions) check(onsale string) error {
 	e := o.expected
 	switch {
 	case e.Visitors < 1 || e.Visitors > hotshow.MostVisitors:
@@ -101,7 +102,7 @@ func (o *planOptions) check(onsale string, now time.Time) error {
 	if o.onsale, err = time.Parse(time.RFC3339, onsale); err != nil {
 		return fmt.Errorf("-onsale: %q is not RFC 3339 with offset, such as 2026-11-28T10:00:00+01:00", onsale)
 	}
-	if !o.onsale.After(now) {
+	if !o.onsale.After(o.now) {
 		return fmt.Errorf("-onsale: %s is past, give a time to come", onsale)
 	}
 	return nil
@@ -161,10 +162,13 @@ func (o *planOptions) writeQuotas(line func(string, ...any), p plan.Plan) {
 	line("")
 }
 
-// before is a time that lies so long before the on-sale, or otherwise in words.
+// before is a time that lies so long before the on-sale, or in words.
 func (o *planOptions) before(lead time.Duration, otherwise string) string {
-	if o.onsale.IsZero() {
+	switch {
+	case o.onsale.IsZero():
 		return otherwise
+	case o.onsale.Sub(o.now) < lead:
+		return "at once"
 	}
 	return "by " + o.onsale.Add(-lead).Format("Monday, 2 January 2006, 15:04 -07:00")
 }

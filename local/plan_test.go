@@ -80,6 +80,10 @@ func TestPlanInJSON(t *testing.T) {
 	if text, _, _ := planned(t, "-onsale", "2999-11-28T10:00:00+01:00"); !strings.Contains(text, "by Thursday, 21 November 2999, 10:00 +01:00") {
 		t.Errorf("no dates in\n%s", text)
 	}
+	soon := time.Now().Add(2 * 24 * time.Hour).Format(time.RFC3339)
+	if text, _, _ := planned(t, "-onsale", soon); !strings.Contains(text, "Ask for them at once") {
+		t.Errorf("no haste in\n%s", text)
+	}
 }
 
 // Provisioned concurrency is counted for as long as a hot show keeps it that says nothing about it.

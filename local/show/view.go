@@ -25,7 +25,7 @@ type model struct {
 	now           time.Time
 
 	seen     sight // the latest that told something
-	any      bool  // there was one
+	heard    bool  // there was one
 	failures int   // in a row
 	trouble  error // of the latest failure
 	next     time.Time
@@ -96,7 +96,7 @@ func (m model) see(seen sight) model {
 		m.trouble = seen.err
 	} else {
 		m.failures, m.trouble = 0, nil
-		m.seen, m.any = seen, true
+		m.seen, m.heard = seen, true
 		m.rates = remember(m.rates, seen)
 	}
 	m.next = seen.at.Add(pause(m.failures))
@@ -115,7 +115,7 @@ func remember(rates []sample, seen sight) []sample {
 // View fits the window: what does not is left out from below, but for the last line.
 func (m model) View() string {
 	var lines []string
-	if m.any {
+	if m.heard {
 		lines = m.lines()
 	}
 	last := m.footer()
@@ -290,7 +290,7 @@ func (m model) footer() string {
 		return m.warn.Render(fmt.Sprintf("No answer: %s. Asking again. %s", oneLine(m.trouble.Error()), keys))
 	case m.trouble != nil:
 		return m.warn.Render(fmt.Sprintf("No answer%s, again in %s: %s. %s", m.age(), span(max(0, m.next.Sub(m.now))), oneLine(m.trouble.Error()), keys))
-	case !m.any:
+	case !m.heard:
 		return m.faint.Render("Asking. " + keys)
 	}
 	return m.faint.Render(fmt.Sprintf("As of %s. %s", m.seen.at.Format("15:04:05"), keys))
@@ -298,7 +298,7 @@ func (m model) footer() string {
 
 // age is for how long nothing has been heard.
 func (m model) age() string {
-	if !m.any {
+	if !m.heard {
 		return ""
 	}
 	return " for " + span(m.now.Sub(m.seen.at))

@@ -144,7 +144,7 @@ func (c *command) news(seen sight) string {
 	case c.json && seen.failed():
 		return jsonLine(map[string]any{"error": seen.err.Error()})
 	case c.json:
-		return jsonLine(map[string]any{"show": json.RawMessage(seen.showJSON), "sale": raw(seen.saleJSON)})
+		return jsonLine(map[string]any{"show": json.RawMessage(seen.showJSON), "sale": orNull(seen.saleJSON)})
 	case seen.failed():
 		return fmt.Sprintf("no answer: %v; asking again", seen.err)
 	}
@@ -158,7 +158,8 @@ func (c *command) dated(seen sight, text string) string {
 	return seen.at.Format("15:04:05") + " " + text
 }
 
-func raw(document []byte) any {
+// orNull is a document, or JSON's null.
+func orNull(document []byte) any {
 	if document == nil {
 		return nil
 	}
