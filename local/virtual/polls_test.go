@@ -18,10 +18,9 @@ func TestPollsAreThePlans(t *testing.T) {
 		visitors, rate int
 		over           time.Duration
 	}{
-		{1200, 60, time.Minute},       // a line of 20 minutes
-		{1200, 200, 10 * time.Minute}, // of six
-		{400, 800, 20 * time.Minute},  // of half a minute: they wait for the on-sale
-		{900, 15, time.Minute},        // of an hour
+		{400, 20, time.Minute},       // a line of 20 minutes
+		{400, 60, 10 * time.Minute},  // of seven
+		{400, 800, 10 * time.Minute}, // of half a minute: they wait for the on-sale
 	} {
 		t.Run(fmt.Sprintf("%+v", test), func(t *testing.T) {
 			o := Options{Curve: surge.Curve{Visitors: test.visitors, Over: test.over, Before: 1, Even: true}, Rate: test.rate, Seed: 1}
@@ -36,7 +35,7 @@ func TestPollsAreThePlans(t *testing.T) {
 
 // A plan's waits are those of a sale, no-shows and all.
 func TestWaitsAreThePlans(t *testing.T) {
-	const visitors, rate, noShows = 6000, 1200, 0.3
+	const visitors, rate, noShows = 3000, 900, 0.3
 	o := Options{Curve: surge.Curve{Visitors: visitors, Over: time.Minute, Before: 1, Even: true}, Rate: rate, NoShows: noShows, Seed: 1}
 	log := hold(t, o).Log
 	var waited []time.Duration
