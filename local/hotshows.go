@@ -36,6 +36,8 @@ type HotShows struct {
 const (
 	// prepareEvery is how often EventBridge Scheduler starts prepare in production.
 	prepareEvery = time.Minute
+	// prepareGrace is how long a run that is alive may go on when the room closes.
+	prepareGrace = 2 * time.Second
 	// shortestJiraSecret is in characters. Whoever knows it can approve shows.
 	shortestJiraSecret = 16
 )
@@ -156,9 +158,19 @@ func (w watched) Publish(ctx context.Context, in *sns.PublishInput, options ...f
 	return w.topics.Publish(ctx, in, options...)
 }
 
+// prepareOnce is one run. When the room closes it may end by itself, and give its shows back.
 func (r *Room) prepareOnce(log *slog.Logger) func(context.Context) {
 	return func(ctx context.Context) {
-		if err := r.hot.Prepare(ctx, json.RawMessage(`{}`)); err != nil && ctx.Err() == nil {
+		run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		defer cancel()
+		defer context.AfterFunc(ctx, func() {
+			select {
+			case <-run.Done():
+			case <-time.After(prepareGrace):
+				cancel()
+			}
+		})()
+		if err := r.hot.Prepare(run, json.RawMessage(`{}`)); err != nil && ctx.Err() == nil {
 			log.Error("prepare failed", "error", err)
 		}
 	}
