@@ -110,6 +110,9 @@ func (o *Options) check(onsale string, now time.Time) error {
 	if err := o.Chaos.check(); err != nil {
 		return err
 	}
+	if o.HotShows.On && o.Limits.On {
+		return errors.New("-limits: they do not rise as a hot show raises the table's throughput, leave one of the two out")
+	}
 	if o.DynamoDBEndpoint == "" {
 		return nil
 	}

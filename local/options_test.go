@@ -53,6 +53,7 @@ func TestBadOptionsAreOneLine(t *testing.T) {
 		{"hot shows' address without port", []string{"-hotshows", "-hotshow-listen", "127.0.0.1"}, 2, "-hotshow-listen"},
 		{"hot shows and an on-sale", []string{"-hotshows", "-onsale", "1m"}, 2, "-onsale"},
 		{"hot shows and a rate", []string{"-hotshows", "-rate", "60"}, 2, "-rate"},
+		{"hot shows and limits", []string{"-hotshows", "-limits"}, 2, "-limits"},
 		{"prepare too often", []string{"-hotshows", "-prepare-every", "999ms"}, 2, "-prepare-every"},
 		{"prepare too rarely", []string{"-hotshows", "-prepare-every", "61s"}, 2, "-prepare-every"},
 		{"short secret of Jira", []string{"-hotshows", "-jira-secret", "hunter2"}, 2, "-jira-secret"},
