@@ -353,7 +353,7 @@ func TestSentence(t *testing.T) {
 		"The show is cancelled now, by root-account: Really?":         {By: "root-account", From: Ready, To: Cancelled, Why: "Really?"},
 		"The show is preparing now: its time has come.":               {By: Schedule, From: Approved, To: Preparing, Why: "its time has come"},
 		"The show is preparing still: it should be ready by now.":     {By: Schedule, From: Preparing, To: Preparing, Why: "it should be ready by now"},
-		"The step product: is up.":                                    {By: Schedule, From: Preparing, To: Preparing, Step: Product, Why: "is up"},
+		"Step product is up.":                                         {By: Schedule, From: Preparing, To: Preparing, Step: Product, Why: "is up"},
 		"The request was changed, by alice@shop.example: a new time.": {By: alice, From: Requested, To: Requested, Why: "a new time"},
 	} {
 		if got := c.Sentence(); got != want {

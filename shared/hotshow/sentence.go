@@ -9,7 +9,7 @@ import (
 func (c Change) Sentence() string {
 	switch {
 	case c.Step != "":
-		return ended(fmt.Sprintf("The step %s: %s", c.Step, c.Why))
+		return ended(fmt.Sprintf("Step %s %s", c.Step, c.Why))
 	case c.From == "":
 		return ended(fmt.Sprintf("%s has asked for the show", c.By.Name()))
 	case c.By == Schedule && c.From == c.To:
