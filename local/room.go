@@ -64,7 +64,7 @@ type Room struct {
 	gateway   *limits.Gateway // nil without limits
 	stale     *faults.Stale   // nil without chaos
 	pool      *functions.Pool
-	shop      *shop.Shop
+	shop      http.Handler
 	servers   []*http.Server
 	documents *publish.Folder
 	folder    string
@@ -180,10 +180,7 @@ func (r *Room) wire(ctx context.Context, log *slog.Logger) (site http.Handler, t
 	if r.documents, err = publish.NewFolder(r.folder); err != nil {
 		return nil, nil, err
 	}
-	r.shop, err = shop.New(shop.Options{
-		Room: r.address, Address: r.address + shop.Path, Event: r.options.Event, Capacity: r.options.ShopCapacity, Logger: log,
-	})
-	if err != nil {
+	if r.shop, err = r.openShop(log); err != nil {
 		return nil, nil, err
 	}
 	counts := &metrics.Log{Out: io.Discard, Room: "local", Now: time.Now}
@@ -216,6 +213,15 @@ func (r *Room) wire(ctx context.Context, log *slog.Logger) (site http.Handler, t
 		return nil, nil, err
 	}
 	return newSite(api, documents, r.shop), ticker, nil
+}
+
+// openShop is the demo shop. Which events hot shows will be asked for, nobody knows beforehand.
+func (r *Room) openShop(log *slog.Logger) (http.Handler, error) {
+	o := shop.Options{Room: r.address, Address: r.address + shop.Path, Event: r.options.Event, Capacity: r.options.ShopCapacity, Logger: log}
+	if r.options.HotShows.On {
+		return shop.NewMall(o)
+	}
+	return shop.New(o)
 }
 
 // published is what visitors get of the documents.

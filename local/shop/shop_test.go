@@ -23,6 +23,11 @@ var now = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 // returns its address and the room's signer.
 func open(t *testing.T) (string, *pass.Signer) {
 	t.Helper()
+	return openWith(t, func(o shop.Options) (http.Handler, error) { return shop.New(o) })
+}
+
+func openWith(t *testing.T, build func(shop.Options) (http.Handler, error)) (string, *pass.Signer) {
+	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +45,7 @@ func open(t *testing.T) (string, *pass.Signer) {
 	mux.HandleFunc("/demo", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "the room's page") })
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	s, err := shop.New(shop.Options{Room: server.URL, Address: server.URL + shop.Path, Event: "demo",
+	s, err := build(shop.Options{Room: server.URL, Address: server.URL + shop.Path, Event: "demo",
 		Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
