@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/aws/smithy-go"
@@ -19,13 +20,12 @@ const (
 	diesAfter   trouble = "the process dies after the call"
 	answerLost  trouble = "the call happens and its answer is lost"
 	isRefused   trouble = "the call is refused"
-	isDenied    trouble = "the call is denied, whenever it is made"
 	secondRun   trouble = "another run does a minute's work before the call happens"
 	cancelsThen trouble = "a person cancels before the call happens"
 	stalls      trouble = "the process stalls in the call until its lease is nearly over"
 )
 
-// troubles are all that can befall a call now and then.
+// troubles are all that can befall a call.
 var troubles = []trouble{diesBefore, diesAfter, answerLost, isRefused, secondRun, cancelsThen, stalls}
 
 const (
@@ -78,8 +78,6 @@ func call[T any](ctx context.Context, what string, effect func() (T, error)) (T,
 		w.die(p)
 	case isRefused:
 		return nothing, fmt.Errorf("%s: %w", what, throttled)
-	case isDenied:
-		return nothing, fmt.Errorf("%s: %w", what, denied)
 	case secondRun:
 		w.runOnce()
 	case cancelsThen:
@@ -90,9 +88,12 @@ func call[T any](ctx context.Context, what string, effect func() (T, error)) (T,
 	if w.isDead(p) && fate == diesBefore {
 		return nothing, errDead
 	}
-	w.mu.Lock()
-	value, err := effect()
-	w.mu.Unlock()
+	value, err := nothing, error(denied)
+	if what != w.denies {
+		w.mu.Lock()
+		value, err = effect()
+		w.mu.Unlock()
+	}
 	if fate == diesAfter {
 		w.die(p)
 	}
@@ -112,9 +113,13 @@ const (
 	reads    = "schedule: read"
 	writes   = "schedule: write"
 	comments = "jira: comment"
+	statuses = "room: GET /status/"
 )
 
-func ofStep(what string) bool { return what != reads && what != writes && what != comments }
+// ofStep says whether a call is one of a show's steps. How a sale stands is asked by any run.
+func ofStep(what string) bool {
+	return !slices.Contains([]string{reads, writes, comments, statuses}, what)
+}
 
 // leaves holds that no step of a show is worked on by two runs at once.
 func (w *world) leaves(ctx context.Context, p *process, what string) error {
@@ -172,16 +177,6 @@ func once(at int, t trouble) func(int, string) trouble {
 	return func(call int, _ string) trouble {
 		if call == at {
 			return t
-		}
-		return none
-	}
-}
-
-// always has every call of a kind denied.
-func always(what string) func(int, string) trouble {
-	return func(_ int, w string) trouble {
-		if w == what {
-			return isDenied
 		}
 		return none
 	}

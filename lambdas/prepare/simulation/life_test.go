@@ -3,8 +3,9 @@ package simulation
 import (
 	"context"
 	"flag"
-	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,7 +18,11 @@ import (
 	"waitingroom/shared/hotshow"
 )
 
-var oneSeed = flag.Int64("seed", -1, "run the life of this seed alone, with its log if -v is given")
+var (
+	oneSeed = flag.Int64("seed", -1, "run the lives of this seed alone, with their log if -v is given")
+	seeds   = flag.Int64("seeds", 60, "how many seeds to run")
+	every   = flag.Int("every", len(troubles), "every how many calls each trouble comes; 1 takes minutes")
+)
 
 // createTable creates the room's table as the stack does.
 func createTable(engine *dynamodb.Engine) error {
@@ -45,7 +50,7 @@ const (
 type life struct {
 	name    string
 	cancels time.Duration // when a person does, or 0
-	never   string        // calls that are always refused
+	never   string        // calls that are always denied
 	ends    hotshow.State
 }
 
@@ -60,13 +65,7 @@ var lives = []life{
 // live lives a life in a world of its own, with what befalls it.
 func (l life) live(t testing.TB, befalls func(int, string) trouble) *world {
 	w := newWorld(t)
-	refused := always(l.never)
-	w.befalls = func(call int, what string) trouble {
-		if b := befalls(call, what); b != none {
-			return b
-		}
-		return refused(call, what)
-	}
+	w.befalls, w.denies = befalls, l.never
 	w.ask("a", "tour", onSaleAfter)
 	began := time.Now()
 	if l.cancels > 0 {
@@ -116,42 +115,108 @@ func TestLivesWithoutTrouble(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := l.live(t, once(0, none))
 				l.judge(w, none)
-				t.Logf("%d calls, %d runs; effects:\n%s", len(w.calls), len(w.processes), w.describe())
+				t.Logf("%d calls, %d runs; effects:\n%s", len(w.calls), len(w.processes), strings.Join(w.effects, "\n"))
 			})
 		})
 	}
 }
 
-// TestTroubleAtEveryCall lets each trouble befall each call of each life.
+// TestTroubleAtEveryCall lets a trouble befall each call of each life, and with -every 1 each trouble.
 func TestTroubleAtEveryCall(t *testing.T) {
-	for _, l := range lives {
-		var calls int
-		var effects []string
+	for i, l := range lives {
 		t.Run(l.name, func(t *testing.T) {
+			var calls int
+			var effects []string
 			synctest.Test(t, func(t *testing.T) {
 				w := l.live(t, once(0, none))
 				calls, effects = len(w.calls), slices.Sorted(slices.Values(w.effects))
 			})
-			for _, befell := range troubles {
+			for k, befell := range troubles {
 				t.Run(string(befell), func(t *testing.T) {
 					t.Parallel()
-					for call := range calls {
+					for call := (i + k) % *every; call < calls && !t.Failed(); call += *every {
 						synctest.Test(t, func(t *testing.T) {
 							w := l.live(t, once(call, befell))
 							l.judge(w, befell)
-							if got := slices.Sorted(slices.Values(w.effects)); befell != cancelsThen && !slices.Equal(got, effects) {
-								t.Errorf("the effects are %q, without trouble %q", got, effects)
-							}
+							l.compare(w, befell, effects)
 							if t.Failed() {
-								fmt.Printf("call %d of %d, %s\n", call, calls, w.calls[min(call, len(w.calls)-1)])
+								t.Logf("it befell call %d of %d, %s", call, calls, w.calls[call])
 							}
 						})
-						if t.Failed() {
-							return
-						}
 					}
 				})
 			}
 		})
 	}
+}
+
+// compare holds that a life with trouble brought about what one without does: at most that, if somebody
+// cancels before all of it is up.
+func (l life) compare(w *world, befell trouble, effects []string) {
+	if befell == cancelsThen {
+		return // judged by itself, since it is another life
+	}
+	got := slices.Sorted(slices.Values(w.effects))
+	more := slices.ContainsFunc(got, func(e string) bool { return !slices.Contains(effects, e) })
+	if more || l.cancels == 0 && len(got) != len(effects) {
+		w.t.Errorf("the effects are %q, without trouble %q", got, effects)
+	}
+}
+
+// TestLivesInTrouble has two shows of two events overlap, with several troubles that a seed draws.
+func TestLivesInTrouble(t *testing.T) {
+	first, last := int64(0), *seeds
+	if *oneSeed >= 0 {
+		first, last = *oneSeed, *oneSeed+1
+	}
+	for seed := first; seed < last; seed++ {
+		t.Run(strconv.FormatInt(seed, 10), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { overlapping(t, sometimes(uint64(seed), time.Now().Add(50*time.Minute), 3)) })
+		})
+	}
+}
+
+// TestTheSecondShowKeepsWhatItNeeds is the same without trouble.
+func TestTheSecondShowKeepsWhatItNeeds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := overlapping(t, once(0, none))
+		var set []string
+		for _, e := range w.effects {
+			if strings.HasPrefix(e, "concurrency of "+join) {
+				set = append(set, e)
+			}
+		}
+		want := []string{"concurrency of room-join: 100", "concurrency of room-join: 200", "concurrency of room-join: 100", "concurrency of room-join: 3"}
+		if !slices.Equal(set, want) {
+			t.Errorf("%q", set)
+		}
+	})
+}
+
+// overlapping has one show come on sale fifteen minutes after the other.
+func overlapping(t *testing.T, befalls func(int, string) trouble) *world {
+	w := newWorld(t)
+	w.alone, w.befalls = false, befalls
+	began := time.Now()
+	w.ask("a", "tour", onSaleAfter)
+	w.flying.Go(func() {
+		time.Sleep(10 * time.Minute)
+		w.ask("b", "opera", onSaleAfter+5*time.Minute)
+	})
+	w.until(began.Add(11 * time.Minute)) // one that was cancelled at once is over before the other is asked for
+	w.until(began.Add(limit))
+	w.ended("a", hotshow.Done, hotshow.Cancelled)
+	w.ended("b", hotshow.Done)
+	w.down()
+	for _, e := range w.twice() {
+		// The numbers of environments are sums, which come back.
+		if !strings.HasPrefix(e, "concurrency of ") {
+			t.Errorf("done twice: %s", e)
+		}
+	}
+	if t.Failed() {
+		t.Logf("effects:\n%s", strings.Join(w.effects, "\n"))
+	}
+	return w
 }

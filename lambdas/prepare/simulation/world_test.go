@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -44,6 +43,7 @@ type world struct {
 	alone   bool               // there is one show
 	takes   func(what string) time.Duration
 	befalls func(call int, what string) trouble // under mu
+	denies  string                              // calls that are always denied, or none
 	log     *slog.Logger
 	flying  sync.WaitGroup // runs under way
 
@@ -163,10 +163,9 @@ func (w *world) person(id string, change func(*hotshow.Show) (hotshow.Change, er
 	}
 }
 
-// cancel has a person cancel the first show.
+// cancel has a person cancel the show that was asked for first.
 func (w *world) cancel() {
-	entries := w.list()
-	w.person(entries[0].ID, func(s *hotshow.Show) (hotshow.Change, error) { return s.Cancel(ann, "", time.Now()) })
+	w.person("a", func(s *hotshow.Show) (hotshow.Change, error) { return s.Cancel(ann, "", time.Now()) })
 }
 
 func (w *world) show(id string) hotshow.Show {
@@ -320,5 +319,3 @@ func (w *world) twice() []string {
 	}
 	return twice
 }
-
-func (w *world) describe() string { return strings.Join(w.effects, "\n") }
