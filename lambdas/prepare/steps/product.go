@@ -158,15 +158,25 @@ func (p *Product) Up(ctx context.Context, t *prepare.Task) (hotshow.Progress, er
 	if err != nil {
 		return "", fmt.Errorf("read the record of %s: %w", a.name(), err)
 	}
-	switch record.Status {
-	case types.RecordStatusSucceeded:
+	switch {
+	case record.Status == types.RecordStatusSucceeded:
 		return hotshow.Up, nil
-	case types.RecordStatusCreated, types.RecordStatusInProgress, types.RecordStatusInProgressInError:
-		return hotshow.Begun, nil // the last of them is rolling back, and fails in the end
-	case types.RecordStatusFailed:
+	case underChange(record):
+		return hotshow.Begun, nil
+	case record.Status == types.RecordStatusFailed:
 		return p.again(ctx, a, record)
 	}
 	return "", fmt.Errorf("the record %s of %s has the status %q, which the room does not know", a.held(heldRecord), a.name(), record.Status)
+}
+
+// underChange says whether a record is of something that goes on. What is in error is rolling back, and
+// fails in the end.
+func underChange(record *types.RecordDetail) bool {
+	switch record.Status {
+	case types.RecordStatusCreated, types.RecordStatusInProgress, types.RecordStatusInProgressInError:
+		return true
+	}
+	return false
 }
 
 // again takes down what failed, and begins the next attempt once it is gone.
@@ -323,6 +333,10 @@ func (p *Product) terminate(ctx context.Context, a attempt) (gone bool, err erro
 	case !a.owns(found):
 		return true, nil
 	}
+	// Held before it is terminated: its token may be the termination's from then on.
+	if err := a.hold(ctx, heldProduct, aws.ToString(found.Id)); err != nil {
+		return false, err
+	}
 	if err := p.ended(ctx, a); err != nil {
 		return false, err
 	}
@@ -350,11 +364,20 @@ func (a attempt) ending() string {
 	return "1"
 }
 
-// missed decides about a product that is not there: one whose provisioning was never answered may still
-// arrive.
+// missed decides about a product that is not there. One that is being provisioned may not be seen yet, and
+// one whose provisioning was never answered may still arrive.
 func (p *Product) missed(ctx context.Context, a attempt) (gone bool, err error) {
-	if a.held(heldRecord) != "" {
+	if a.held(heldEndOf+" "+a.ending()) != "" {
 		return true, nil
+	}
+	if id := a.held(heldRecord); id != "" {
+		record, err := p.record(ctx, id)
+		if err == nil {
+			return !underChange(record), nil
+		}
+		if !notFound(err) {
+			return false, fmt.Errorf("read the record of %s: %w", a.name(), err)
+		}
 	}
 	if since := moment(a.held(heldMissed)); !since.IsZero() {
 		return a.Now.Sub(since) >= arrives, nil

@@ -33,8 +33,9 @@ type catalog struct {
 	fails    int                  // how many of the next requests fail
 	names    []string             // that were provisioned
 	inputs   []*servicecatalog.ProvisionProductInput
-	asked    int      // how often a product was asked for
-	ended    []string // tokens of terminations
+	asked    int       // how often a product was asked for
+	ended    []string  // tokens of terminations
+	hidden   time.Time // until then no product is found: what has been asked for is not seen at once
 }
 
 func newCatalog(a *account) *catalog {
@@ -119,6 +120,9 @@ func (c *catalog) DescribeProvisionedProduct(_ context.Context, in *servicecatal
 	err := c.call(func() error {
 		c.settle()
 		for _, p := range c.products {
+			if time.Now().Before(c.hidden) {
+				break
+			}
 			if in.Id != nil && *in.Id == *p.Id || in.Name != nil && *in.Name == *p.Name {
 				as := *p
 				out.ProvisionedProductDetail = &as
@@ -146,6 +150,7 @@ func (c *catalog) TerminateProvisionedProduct(_ context.Context, in *servicecata
 			c.t.Error("terminated while it is under change")
 		}
 		c.ended = append(c.ended, *in.TerminateToken)
+		p.IdempotencyToken = in.TerminateToken // the documentation leaves open of which request it is
 		out.RecordDetail = told(c.begin("TERMINATE_PROVISIONED_PRODUCT", *in.TerminateToken, p))
 		return nil
 	})
@@ -209,6 +214,20 @@ func TestProductThatArrivesLate(t *testing.T) {
 		s.until(hotshow.Down, step.Down)
 		if len(c.products) != 0 || len(c.ended) != 1 {
 			t.Errorf("there are %v; terminated %q", c.products, c.ended)
+		}
+	})
+}
+
+// A product that is not seen yet, though its provisioning was answered, is not taken for one that is gone.
+func TestProductThatIsNotSeenYet(t *testing.T) {
+	everyFault(t, func(t *testing.T, a *account) {
+		c := newCatalog(a)
+		s, step := a.subject("show"), NewProduct(c, order())
+		c.hidden = time.Now().Add(70 * time.Second)
+		s.run(step.Up)
+		s.until(hotshow.Down, step.Down)
+		if len(c.products) != 0 || len(c.names) > 1 {
+			t.Errorf("provisioned %q, there are %v", c.names, c.products)
 		}
 	})
 }
