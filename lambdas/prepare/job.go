@@ -125,7 +125,7 @@ func (j *job) work(step hotshow.Step) error {
 		// The run's time is over, which is not the step's fault.
 	case err != nil:
 		j.failed(step, err)
-	case progress != before.Progress || before.Failures > 0:
+	case progress != before.Progress || !before.Next.IsZero():
 		j.show.Came(step, progress)
 		j.unsaved = true
 		j.came(step, progress)

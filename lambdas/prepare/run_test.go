@@ -265,6 +265,31 @@ func TestAStepThatFails(t *testing.T) {
 	})
 }
 
+// A step that fails after it has begun anew is one that fails.
+func TestAStepThatFailsEveryOtherTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.add("a")
+		tries := 0
+		w.steps[hotshow.Product].up = func(context.Context, *Task) (hotshow.Progress, error) {
+			if tries++; tries%2 == 1 {
+				return "", errStep
+			}
+			return hotshow.Begun, nil
+		}
+		w.runs(60)
+		told := 0
+		for _, c := range w.history["a"] {
+			if c.Step == hotshow.Product {
+				told++
+			}
+		}
+		if got := w.stored("a").Steps[hotshow.Product]; told != 1 || got.Trouble == "" || tries > 24 {
+			t.Errorf("tried %d times, told %d times: %+v", tries, told, got)
+		}
+	})
+}
+
 func TestLeftUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

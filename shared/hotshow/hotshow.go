@@ -69,7 +69,7 @@ const (
 // Work is the record of one step.
 type Work struct {
 	Progress Progress          `json:"progress"`
-	Failures int               `json:"failures,omitempty"` // in a row
+	Failures int               `json:"failures,omitempty"` // of attempts, since it was last done
 	Next     time.Time         `json:"next,omitzero"`      // when it is tried again, after a failure
 	Trouble  string            `json:"trouble,omitempty"`  // why it failed the last time, for people
 	Held     map[string]string `json:"held,omitempty"`     // what the step remembers; never a secret

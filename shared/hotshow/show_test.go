@@ -288,6 +288,11 @@ func TestFail(t *testing.T) {
 	if w := show.Steps[Product]; len(w.Trouble) > 4*longestTrouble || w.Next.Sub(now) != longestPause {
 		t.Errorf("%d bytes of trouble, again in %v", len(w.Trouble), w.Next.Sub(now))
 	}
+	before := show.Steps[Product]
+	show.Came(Product, Begun) // it is tried, and nobody knows yet whether it works
+	if w := show.Steps[Product]; w.Failures != before.Failures || w.Trouble != before.Trouble || !w.Next.IsZero() {
+		t.Errorf("begun: %+v", w)
+	}
 	show.Came(Product, Up)
 	if w := show.Steps[Product]; w.Failures != 0 || w.Trouble != "" || !w.Next.IsZero() || w.Progress != Up {
 		t.Errorf("%+v", w)

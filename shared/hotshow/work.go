@@ -195,10 +195,14 @@ func shorten(trouble string) string {
 	return trouble
 }
 
-// Came records how far a step has come without failing.
+// Came records how far a step has come without failing. What failed before is forgotten when the step is
+// done: one that begins anew and fails each time is tried ever more rarely, and told once.
 func (s *Show) Came(step Step, to Progress) {
 	work := s.Steps[step]
-	work.Progress, work.Failures, work.Trouble, work.Next = to, 0, "", time.Time{}
+	work.Progress, work.Next = to, time.Time{}
+	if to != Begun {
+		work.Failures, work.Trouble = 0, ""
+	}
 	s.Steps[step] = work
 }
 
