@@ -72,6 +72,7 @@ type Parameters struct {
 	shows  Shows
 	reader *settings.Reader
 	pace   *rate.Limiter
+	turn   chan struct{} // holds one while a show's parameters are written: all of one's rather than some of all
 }
 
 // NewParameters writes below path, which has a slash at both ends, as names.ParameterPath has.
@@ -80,7 +81,7 @@ func NewParameters(store ParameterStore, path string, shows Shows) (*Parameters,
 	if err != nil {
 		return nil, err
 	}
-	return &Parameters{store, path, shows, reader, rate.NewLimiter(writesPerSecond, 2)}, nil
+	return &Parameters{store, path, shows, reader, rate.NewLimiter(writesPerSecond, 2), make(chan struct{}, 1)}, nil
 }
 
 // Up writes what differs. A crash leaves some of the texts written, and the next attempt writes the rest.
@@ -108,12 +109,26 @@ func (p *Parameters) Up(ctx context.Context, t *prepare.Task) (hotshow.Progress,
 	if there[stateParameter] != "" && t.Now.Before(moment(wanted[settings.OnSale])) {
 		wanted[stateParameter] = automatic
 	}
-	for _, name := range inOrder(wanted, there) {
-		if err := p.put(ctx, event, name, wanted[name]); err != nil {
-			return goOn(err)
-		}
+	if err := p.write(ctx, event, inOrder(wanted, there), wanted); err != nil {
+		return goOn(err)
 	}
 	return hotshow.Up, nil
+}
+
+// write sets parameters of an event in their order, when its turn has come.
+func (p *Parameters) write(ctx context.Context, event string, order []string, texts map[string]string) error {
+	select {
+	case p.turn <- struct{}{}:
+		defer func() { <-p.turn }()
+	case <-ctx.Done():
+		return errNotNow
+	}
+	for _, name := range order {
+		if err := p.put(ctx, event, name, texts[name]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // readable refuses what tick could not read: Parameter Store does not make a String of a SecureString.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -47,12 +46,14 @@ type Throughput struct {
 	table    Table
 	name     string
 	holdings Holdings
-	turn     sync.Mutex // of changing the holdings: shows that are due at once would only be in each other's way
+	// turn holds one while a show changes the holdings: shows that are due at once would only be in each
+	// other's way. No mutex, which would outwait a run's time where the table does not answer.
+	turn chan struct{}
 }
 
 // NewThroughput works on the table of that name.
 func NewThroughput(table Table, name string, holdings Holdings) *Throughput {
-	return &Throughput{table: table, name: name, holdings: holdings}
+	return &Throughput{table, name, holdings, make(chan struct{}, 1)}
 }
 
 // Up holds what the show needs, raises the table if that is too low, and waits until it is warm. What a
@@ -60,11 +61,11 @@ func NewThroughput(table Table, name string, holdings Holdings) *Throughput {
 func (s *Throughput) Up(ctx context.Context, t *prepare.Task) (hotshow.Progress, error) {
 	writes, err := s.hold(ctx, heldWrites, t.Show.ID, t.Show.Needs.WarmWrites)
 	if err != nil {
-		return "", err
+		return goOn(err)
 	}
 	reads, err := s.hold(ctx, heldReads, t.Show.ID, t.Show.Needs.WarmReads)
 	if err != nil {
-		return "", err
+		return goOn(err)
 	}
 	found, err := s.table.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: aws.String(s.name)})
 	if err != nil {
@@ -141,8 +142,10 @@ func advice(to types.WarmThroughput) string {
 
 // hold has the show's need counted and returns what all need. Repeated, it sets the same number.
 func (s *Throughput) hold(ctx context.Context, resource, show string, units int) (int64, error) {
-	s.turn.Lock()
-	defer s.turn.Unlock()
+	if !s.begin(ctx) {
+		return 0, errNotNow
+	}
+	defer s.end()
 	h, err := s.holdings.Holding(ctx, resource)
 	if err == nil && h.Units[show] != units {
 		h, err = s.holdings.UpdateHolding(ctx, resource, func(h *schedule.Holding) error {
@@ -152,6 +155,18 @@ func (s *Throughput) hold(ctx context.Context, resource, show string, units int)
 	}
 	return int64(total(h)), err
 }
+
+// begin waits for the turn, and says whether it has come.
+func (s *Throughput) begin(ctx context.Context) bool {
+	select {
+	case s.turn <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (s *Throughput) end() { <-s.turn }
 
 func total(h schedule.Holding) int {
 	sum := 0
@@ -163,8 +178,10 @@ func total(h schedule.Holding) int {
 
 // Down only has the show's need counted no more: the table stays as warm as it is.
 func (s *Throughput) Down(ctx context.Context, t *prepare.Task) (hotshow.Progress, error) {
-	s.turn.Lock()
-	defer s.turn.Unlock()
+	if !s.begin(ctx) {
+		return hotshow.Begun, nil
+	}
+	defer s.end()
 	for _, resource := range []string{heldWrites, heldReads} {
 		_, err := s.holdings.UpdateHolding(ctx, resource, func(h *schedule.Holding) error {
 			delete(h.Units, t.Show.ID)
