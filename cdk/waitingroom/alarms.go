@@ -146,7 +146,7 @@ func (r *Room) hotShowAlarms() []alarm {
 			"A hot show is not ready at the time at which it should be, or went on sale before it was. Its sale opens all the same; a crowd may meet refusals in its first minutes.",
 			r.metric(names.MetricShowsUnready, "Maximum"), atLeast, 1, 2, 3, isFine},
 		{"shows-left-up", "shows-left-up",
-			"What was brought up for a hot show is still up half an hour after it was to be taken down, and costs by the hour. Visitors notice nothing.",
+			"What was brought up for a hot show is still up half an hour after it was to be taken down, and costs by the hour. Or people come to an event that was cancelled and is not closed.",
 			r.metric(names.MetricShowsLeftUp, "Maximum"), atLeast, 1, 2, 3, isFine},
 		// As of tick, logs are counted while it runs.
 		{"prepare-not-running", "prepare-not-running",

@@ -251,6 +251,12 @@ func TestStepsInOrder(t *testing.T) {
 	if got := show.ToTakeDown(now); !slices.Equal(got, []Step{Product, Concurrency, Parameters}) {
 		t.Errorf("down %v", got)
 	}
+	for _, outcome := range []State{Cancelled, Failed} {
+		show.Outcome = outcome // its event must not open while the rest is taken down
+		if got := show.ToTakeDown(now); !slices.Equal(got, []Step{Parameters, Product, Concurrency}) {
+			t.Errorf("%s: down %v", outcome, got)
+		}
+	}
 	if got := show.ToBringUp(now); len(got) > 0 {
 		t.Errorf("up while it is taken down: %v", got)
 	}
@@ -260,6 +266,37 @@ func TestStepsInOrder(t *testing.T) {
 	}
 	if got := live.ToBringUp(live.Request.Ends()); len(got) > 0 {
 		t.Errorf("brought up for nobody: %v", got)
+	}
+}
+
+// A sale that opens although it was cancelled is one to look at, however short a time that is.
+func TestLeftUp(t *testing.T) {
+	r := request()
+	tests := []struct {
+		name       string
+		outcome    State
+		parameters Progress
+		since, at  time.Time
+		want       bool
+	}{
+		{"just cancelled, long before", Cancelled, Up, r.PreQueue.Add(-2 * slow), r.PreQueue.Add(-slow - time.Second), false},
+		{"cancelled for long", Cancelled, Up, r.PreQueue.Add(-2 * slow), r.PreQueue.Add(-slow), true},
+		{"before people come", Cancelled, Up, r.PreQueue.Add(-time.Minute), r.PreQueue.Add(-time.Second), false},
+		{"people come to what is cancelled", Cancelled, Up, r.PreQueue.Add(-brief), r.PreQueue, true},
+		{"half of it was set", Failed, Begun, r.PreQueue.Add(-brief), r.PreQueue, true},
+		{"cancelled when people have come", Cancelled, Up, r.PreQueue, r.PreQueue.Add(brief - time.Second), false},
+		{"a moment ago", Cancelled, Up, r.PreQueue, r.PreQueue.Add(brief), true},
+		{"closed", Cancelled, Down, r.PreQueue.Add(-time.Minute), r.PreQueue, false},
+		{"never set", Cancelled, Waiting, r.PreQueue.Add(-time.Minute), r.PreQueue, false},
+		{"a sale that took place", Done, Up, r.Ends(), r.Ends().Add(time.Minute), false},
+	}
+	for _, test := range tests {
+		show := in(Finishing, test.since, Up)
+		show.Outcome = test.outcome
+		show.Came(Parameters, test.parameters)
+		if got := show.LeftUp(test.at); got != test.want {
+			t.Errorf("%s: %v", test.name, got)
+		}
 	}
 }
 

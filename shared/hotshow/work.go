@@ -12,8 +12,9 @@ const (
 	lead = time.Hour
 	// longestPause is the longest time between two attempts at a step that fails, firstPause the shortest.
 	firstPause, longestPause = time.Minute, 8 * time.Minute
-	// slow is how long taking down may last before somebody should look.
-	slow = 30 * time.Minute
+	// slow is how long taking down may last before somebody should look, and brief how long an event that
+	// is not to open may stay open to people.
+	slow, brief = 30 * time.Minute, 2 * time.Minute
 	// blind is for how long after its end a show is kept up only because nobody can find out whether
 	// people wait: somebody has been asked to look after slow.
 	blind = 6 * time.Hour
@@ -160,11 +161,30 @@ func (s *Show) wants(step Step) bool {
 	})
 }
 
-// ToTakeDown lists the steps to take down, or to go on with, at now, in their order.
+// ToTakeDown lists the steps to take down, or to go on with, at now, in their order: the last first, but
+// an event that is not to open is closed before all else.
 func (s *Show) ToTakeDown(now time.Time) []Step {
 	steps := slices.DeleteFunc(s.toDo(), func(step Step) bool { return s.State != Finishing || now.Before(s.Steps[step].Next) })
 	slices.Reverse(steps)
+	if last := len(steps) - 1; s.closes() && last > 0 && steps[last] == Parameters {
+		// An event that is not to open is closed before anything that takes its time.
+		steps = append([]Step{Parameters}, steps[:last]...)
+	}
 	return steps
+}
+
+// closes says whether taking down has to close the event, which would open by its parameters.
+func (s *Show) closes() bool {
+	p := s.Steps[Parameters].Progress
+	return (s.Outcome == Cancelled || s.Outcome == Failed) && (p == Begun || p == Up)
+}
+
+// overdue is from when on somebody should look at a show that is still taken down.
+func (s *Show) overdue() time.Time {
+	if s.closes() {
+		return earlier(s.Since.Add(slow), later(s.Since.Add(brief), s.Request.PreQueue))
+	}
+	return s.Since.Add(slow)
 }
 
 // Fail records that an attempt at a step failed, and when the next is due: ever later, but once more
@@ -239,7 +259,7 @@ func (s *Show) moves() (time.Time, bool) {
 	case Preparing:
 		return earlier(s.nextStep(), r.ReadyBy()), true
 	case Finishing:
-		return earlier(s.nextStep(), s.Since.Add(slow)), true
+		return earlier(s.nextStep(), s.overdue()), true
 	case Live:
 		if len(s.toDo()) > 0 {
 			return s.Since, true
@@ -268,9 +288,10 @@ func (s *Show) Unready(now time.Time) bool {
 		s.State == Live && now.Before(s.Request.Ends()) && len(s.toDo()) > 0
 }
 
-// LeftUp says whether somebody should look at now because something is up that should not be.
+// LeftUp says whether somebody should look at now because something is up that should not be, or because
+// people come to an event that was cancelled.
 func (s *Show) LeftUp(now time.Time) bool {
-	return s.State == Finishing && now.Sub(s.Since) >= slow ||
+	return s.State == Finishing && !now.Before(s.overdue()) ||
 		s.State == Live && now.Sub(s.ended()) >= slow
 }
 
