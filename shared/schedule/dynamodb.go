@@ -116,9 +116,9 @@ func (s *Schedule) History(ctx context.Context, id string) ([]hotshow.Change, er
 }
 
 // Save writes the show over the version that was read, with the changes that were made since, and
-// counts its version up. A show that has become final gives its event free; one that is only requested
-// takes the event and the time that its request names by now. Errors: ErrStale, *Taken. After any error
-// show is as it was.
+// counts its version up. A show that has become final gives its event free; one that was only requested
+// takes the event and the time that its request names by now, also if it is approved in the same write.
+// Errors: ErrStale, *Taken. After any error show is as it was.
 func (s *Schedule) Save(ctx context.Context, show *hotshow.Show, changes ...hotshow.Change) error {
 	const operation = "save show"
 	next := *show
@@ -128,7 +128,7 @@ func (s *Schedule) Save(ctx context.Context, show *hotshow.Show, changes ...hots
 		return fmt.Errorf("%s: %w", operation, err)
 	}
 	err = again(ctx, func() error {
-		moving, err := s.moving(ctx, *show)
+		moving, err := s.moving(ctx, *show, changes)
 		if err != nil {
 			return err
 		}
@@ -146,17 +146,26 @@ func (s *Schedule) Save(ctx context.Context, show *hotshow.Show, changes ...hots
 }
 
 // moving is what is written of events together with a show: nothing while the show keeps its event and
-// its time.
-func (s *Schedule) moving(ctx context.Context, show hotshow.Show) ([]types.TransactWriteItem, error) {
-	if show.State.Final() {
-		return []types.TransactWriteItem{s.freeEvent(show.ID, show.Request.Event)}, nil
-	}
-	if show.State != hotshow.Requested {
+// its time. Only a show that is requested is ever given another event or time, and what decides about it
+// may come in the same write.
+func (s *Schedule) moving(ctx context.Context, show hotshow.Show, changes []hotshow.Change) ([]types.TransactWriteItem, error) {
+	final := show.State.Final()
+	requested := func(c hotshow.Change) bool { return c.From == hotshow.Requested }
+	if show.State != hotshow.Requested && !slices.ContainsFunc(changes, requested) {
+		if final {
+			return []types.TransactWriteItem{s.freeEvent(show.ID, show.Request.Event)}, nil
+		}
 		return nil, nil
 	}
 	stored, err := s.Show(ctx, show.ID)
 	if err != nil {
 		return nil, err
+	}
+	switch {
+	case stored.Version != show.Version:
+		return nil, ErrStale // who has the event by now says nothing about what is wanted
+	case final:
+		return []types.TransactWriteItem{s.freeEvent(show.ID, stored.Request.Event)}, nil
 	}
 	all, version, err := s.spans(ctx, show.Request.Event)
 	if err != nil {

@@ -255,6 +255,48 @@ func TestChangedRequests(t *testing.T) {
 	})
 }
 
+// What is changed and decided in one write moves what the event is taken for, too: an approval holds the
+// new event and its time, and a rejection gives the old one free.
+func TestChangedAndDecidedAtOnce(t *testing.T) {
+	onEveryTable(t, func(t *testing.T, client *dynamodb.Client, table string) {
+		s, ctx := schedule.New(client, table), t.Context()
+		add(t, s, "b", "summer-tour", onsale)
+		approve := func(show *hotshow.Show) (hotshow.Change, error) { return show.Approve(approver, "", false, now) }
+		reject := func(show *hotshow.Show) (hotshow.Change, error) { return show.Reject(approver, "", now) }
+		save := func(show hotshow.Show, r hotshow.Request, decide func(*hotshow.Show) (hotshow.Change, error)) error {
+			t.Helper()
+			changed, err := show.Amend(r, plan.Plan{}, asker, "", now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			decided, err := decide(&show)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s.Save(ctx, &show, changed, decided)
+		}
+		var taken *schedule.Taken
+		a := add(t, s, "a", "winter-tour", onsale)
+		if err := save(a, request("summer-tour", onsale), approve); !errors.As(err, &taken) || taken.By != "b" {
+			t.Errorf("approved for an event that is taken: %v", err)
+		}
+		if err := save(a, request("autumn-tour", onsale), approve); err != nil {
+			t.Fatal(err)
+		}
+		c := add(t, s, "c", "winter-tour", onsale)
+		show, first := newShow("d", "autumn-tour", onsale)
+		if err := s.Add(ctx, show, first); !errors.As(err, &taken) || taken.By != "a" {
+			t.Errorf("two shows of an event: %v", err)
+		}
+		if err := save(c, request("spring-tour", onsale), reject); err != nil {
+			t.Fatal(err)
+		}
+		for _, event := range []string{"winter-tour", "spring-tour"} {
+			add(t, s, "after-"+event, event, onsale)
+		}
+	})
+}
+
 // Of shows that are asked for at once, one event gets one.
 func TestAtOnce(t *testing.T) {
 	client, table := newTable(t)
