@@ -31,9 +31,9 @@ const (
 	// stepFor is how long one call of a step may take, so that a service that hangs leaves time for the
 	// other steps and shows.
 	stepFor = 20 * time.Second
-	// sideBySide is how many shows are worked on at a time. They mostly wait for services whose own
-	// quotas are some ten calls a second.
-	sideBySide = 16
+	// sideBySide is how many shows are worked on at a time. They mostly wait for services with quotas of
+	// some calls a second: with more shows, each would wait for longer than stepFor.
+	sideBySide = 24
 )
 
 // Shows is where shows are kept: a schedule.Schedule, whose errors it returns.

@@ -47,23 +47,30 @@ func quota(kind string, aSecond int) func(int, string) trouble {
 	}
 }
 
-// crowded is a table of 500 shows, of which 50 begin to be prepared at this moment, with the quota of
-// PutParameter. Systems Manager's quotas name 40 calls a second for reading parameters and none for
+// How many shows the table holds, and how many of them begin to be prepared at once.
+const kept, together = 500, 50
+
+// crowded is a table with many shows, some of which are due at this moment, with the quota of PutParameter. Systems Manager's quotas name 40 calls a second for reading parameters and none for
 // setting them; AWS has told people of 10 and of 3
 // (https://github.com/github-aws-runners/terraform-aws-github-runner/issues/2944).
 func crowded(t *testing.T, putsASecond int) *world {
 	w := newWorld(t)
 	w.alone = false
-	var mu = rand.New(rand.NewPCG(1, 0))
-	w.takes = locked(w, latencies(mu))
-	for i := range 500 {
+	w.takes = locked(w, latencies(rand.New(rand.NewPCG(1, 0))))
+	for i := range kept {
 		onsale := 85 * time.Minute
-		if i >= 50 {
+		if i >= together {
 			onsale = time.Duration(i) * 24 * time.Hour
 		}
-		w.ask(fmt.Sprintf("s%d", i), fmt.Sprintf("event-%d", i), onsale)
+		id := fmt.Sprintf("s%d", i)
+		w.ask(id, fmt.Sprintf("event-%d", i), onsale)
+		w.person(id, func(s *hotshow.Show) (hotshow.Change, error) {
+			c := s.Note("", "has been told of all so far", time.Now())
+			s.Tell(s.Changes)
+			return c, nil
+		})
 	}
-	time.Sleep(30 * time.Minute) // so that comments about the asking are no part of it
+	time.Sleep(30 * time.Minute)
 	w.befalls = quota("ssm: put parameter", putsASecond)
 	return w
 }
@@ -77,41 +84,70 @@ func locked(w *world, draw func(string) time.Duration) func(string) time.Duratio
 	}
 }
 
-// progress counts the shows of which a step is up, and those that are begun at all.
-func (w *world) progress(shows int, step hotshow.Step) (up, begun int) {
-	for i := range shows {
-		s := w.show(fmt.Sprintf("s%d", i))
-		if s.Steps[step].Progress == hotshow.Up {
-			up++
-		}
-		for _, work := range s.Steps {
-			if work.Progress != hotshow.Waiting {
-				begun++
-				break
-			}
+// each counts the shows that begin together of which something is so.
+func (w *world) each(is func(hotshow.Show) bool) (n int) {
+	for i := range together {
+		if is(w.show(fmt.Sprintf("s%d", i))) {
+			n++
 		}
 	}
-	return up, begun
+	return n
 }
 
-func TestFiftyShowsAtOnce(t *testing.T) {
-	for _, puts := range []int{40, 10, 3} {
-		synctest.Test(t, func(t *testing.T) {
-			w := crowded(t, puts)
-			for run := range 6 {
-				began, calls := time.Now(), len(w.calls)
-				w.runOnce()
-				count := map[string]int{}
-				for _, what := range w.calls[calls:] {
-					count[what]++
-				}
-				up, begun := w.progress(50, hotshow.Parameters)
-				c, _ := w.progress(50, hotshow.Concurrency)
-				p, _ := w.progress(50, hotshow.Product)
-				r, _ := w.progress(50, hotshow.Readiness)
-				t.Logf("%d a second, run %d: %v, %d parameters up, %d concurrency, %d product, %d readiness, %d begun; calls %v", puts, run, time.Since(began), up, c, p, r, begun, count)
-				time.Sleep(time.Until(began.Add(time.Minute)))
-			}
-		})
+// minute makes a run, lets the rest of its minute pass, and returns how long it took and what it called.
+func (w *world) minute() (took time.Duration, called map[string]int) {
+	began, before := time.Now(), len(w.calls)
+	w.runOnce()
+	took, called = time.Since(began), map[string]int{}
+	for _, what := range w.calls[before:] {
+		called[what]++
 	}
+	time.Sleep(time.Until(began.Add(time.Minute)))
+	return took, called
+}
+
+// TestFiftyShowsAtOnce has one run handle all shows that begin at this moment, as far as quotas allow.
+func TestFiftyShowsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := crowded(t, 10)
+		took, called := w.minute()
+		up := w.each(func(s hotshow.Show) bool { return s.Steps[hotshow.Parameters].Progress == hotshow.Up })
+		if took >= 50*time.Second || up != together || called[provisions] != together {
+			t.Errorf("after %v %d shows have parameters, and %d products are asked for", took, up, called[provisions])
+		}
+		// Reads are of the list, of each show, of what shows share, and of the history for its comments.
+		if called[reads] > 20*together || called[writes] > 30*together {
+			t.Errorf("%d reads and %d writes of the table", called[reads], called[writes])
+		}
+		t.Logf("%v; %v", took, called)
+		for range 45 {
+			if took, _ := w.minute(); took >= 55*time.Second {
+				t.Errorf("a run took %v", took)
+			}
+		}
+		if ready := w.each(func(s hotshow.Show) bool { return s.State == hotshow.Ready }); ready != together {
+			t.Errorf("%d shows are ready in time", ready)
+		}
+		if _, called := w.minute(); called[reads] != 1 || len(called) != 1 {
+			t.Errorf("while nothing is due a run calls %v", called)
+		}
+	})
+}
+
+// TestFiftyShowsAtOnceSlowly is the same with a quota that lets no run set the parameters of all.
+func TestFiftyShowsAtOnceSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := crowded(t, 3)
+		took, _ := w.minute()
+		begun := w.each(func(s hotshow.Show) bool { return s.Steps[hotshow.Throughput].Progress != hotshow.Waiting })
+		if took >= 55*time.Second || begun != together {
+			t.Errorf("after %v %d shows are begun", took, begun)
+		}
+		for range 4 {
+			w.minute()
+		}
+		if up := w.each(func(s hotshow.Show) bool { return s.Steps[hotshow.Parameters].Progress == hotshow.Up }); up != together {
+			t.Errorf("after five minutes %d shows have parameters", up)
+		}
+	})
 }
