@@ -416,7 +416,7 @@ func TestMoreShowsThanTime(t *testing.T) {
 				return "", ctx.Err()
 			}
 		}
-		if err := w.run(); err != nil || !w.logged("shows wait for the next run", "shows=16") || w.logged("step failed") {
+		if err := w.run(); err != nil || !w.logged("shows wait for the next run", fmt.Sprintf("shows=%d", sideBySide)) || w.logged("step failed") {
 			t.Errorf("%v\n%s", err, w.log.String())
 		}
 		w.run()
