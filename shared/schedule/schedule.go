@@ -46,4 +46,6 @@ type Holding struct {
 	Units map[string]int `json:"units"` // what each show needs, by its id
 	Set   int            `json:"set"`   // what was last asked for; what is there else is somebody else's doing
 	Lease hotshow.Lease  `json:"lease,omitzero"`
+
+	Changed time.Time `json:"changed,omitzero"` // when Set was asked for, to the minute
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -148,6 +149,10 @@ func wanted(h schedule.Holding) int { return max(h.Base, total(h)) }
 // errBusy means that another run sets the number at the moment: the next attempt sees the outcome.
 var errBusy = errors.New("another run sets it")
 
+// seen is how long after a call it is certainly told what was set. Lambda's documentation does not say: what
+// is read at once may be what was there before, and is then nobody's doing.
+const seen = 45 * time.Second
+
 // underWay is what is set from just before a call until its outcome is stored.
 const underWay = -1
 
@@ -162,7 +167,8 @@ func (s *Concurrency) set(ctx context.Context, t *prepare.Task, e environments, 
 	}
 	resource := heldEnvironments + e.function
 	before, err := s.holdings.UpdateHolding(ctx, resource, func(h *schedule.Holding) error {
-		if h.Lease.Run != "" && h.Lease.Run != t.Run && t.Now.Before(h.Lease.Until) {
+		// It may be this run's own: then another show's call went before, which may arrive yet.
+		if h.Lease.Run != "" && t.Now.Before(h.Lease.Until) {
 			return errBusy
 		}
 		h.Lease = hotshow.Lease{Run: t.Run, Until: t.Show.Lease.Until}
@@ -179,8 +185,13 @@ func (s *Concurrency) set(ctx context.Context, t *prepare.Task, e environments, 
 		return "", errors.Join(err, s.giveBack(ctx, t, resource, keep))
 	}
 	idle := len(before.Units) == 0 && before.Set == before.Base
-	if !idle && before.Set != underWay && there.units != before.Set {
-		return s.byHand(ctx, t, e, there, need)
+	if before.Set != underWay && there.units != before.Set {
+		if t.Now.Sub(before.Changed) < seen {
+			return hotshow.Begun, s.giveBack(ctx, t, resource, keep)
+		}
+		if !idle {
+			return s.byHand(ctx, t, e, there, need)
+		}
 	}
 
 	earlier := before.Set
@@ -244,7 +255,7 @@ func (s *Concurrency) put(ctx context.Context, t *prepare.Task, e environments, 
 		return "", fmt.Errorf("provision %d environments: %w", number, err)
 	}
 	err = s.giveBack(ctx, t, resource, func(h *schedule.Holding) {
-		h.Set = number
+		h.Set, h.Changed = number, t.Now
 		forgetIfNobody(h)
 	})
 	if need == 0 && err == nil {
@@ -253,10 +264,11 @@ func (s *Concurrency) put(ctx context.Context, t *prepare.Task, e environments, 
 	return hotshow.Begun, err // the next attempt sees whether they are there
 }
 
-// forgetIfNobody leaves no trace of shows that have all let go: what is there is Lambda's to tell.
+// forgetIfNobody ends what the room has to say of the number once all shows have let go: what is there by
+// the time at which the next one comes is what was there before it.
 func forgetIfNobody(h *schedule.Holding) {
 	if len(h.Units) == 0 {
-		h.Base, h.Set = 0, 0
+		h.Base = h.Set
 	}
 }
 
