@@ -88,9 +88,7 @@ func NewHandler(d *Desk) httpapi.Handler {
 		case "GET " + names.PathHotShowSale:
 			return d.sale(ctx, r)
 		case "POST " + names.PathHotShowApprove:
-			return d.decide(ctx, r, by, func(s *hotshow.Show, why string) (hotshow.Change, error) {
-				return s.Approve(by, why, d.SelfApproval, d.now())
-			})
+			return d.decide(ctx, r, by, func(s *hotshow.Show, why string) (hotshow.Change, error) { return d.approve(s, by, why) })
 		case "POST " + names.PathHotShowReject:
 			return d.decide(ctx, r, by, func(s *hotshow.Show, why string) (hotshow.Change, error) { return s.Reject(by, why, d.now()) })
 		case "POST " + names.PathHotShowCancel:
@@ -220,6 +218,15 @@ func (d *Desk) decide(ctx context.Context, r httpapi.Request, by hotshow.Person,
 		d.tell(ctx, r, show, made)
 		return httpapi.OK(http.StatusOK, show)
 	}
+}
+
+// approve tells who may be the one who asked what to do about it.
+func (d *Desk) approve(show *hotshow.Show, by hotshow.Person, why string) (hotshow.Change, error) {
+	change, err := show.Approve(by, why, d.SelfApproval, d.now())
+	if errors.Is(err, hotshow.ErrOwnRequest) && by != show.AskedBy && (by.Unnamed() || show.AskedBy.Unnamed()) {
+		return hotshow.Change{}, Unnamed
+	}
+	return change, err
 }
 
 // reason reads why somebody changes a show: of no body, none.

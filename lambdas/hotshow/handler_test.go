@@ -95,6 +95,8 @@ func TestRefusals(t *testing.T) {
 		{"no such sale", asker, "GET", names.PathHotShowSale, "other", "", 404, "no-such-show", ""},
 		{"one's own", asker, "POST", names.PathHotShowApprove, show.ID, "", 403, "own-request", "somebody else"},
 		{"one's own under another role", strings.Replace(asker, "/ask/", "/approve/", 1), "POST", names.PathHotShowApprove, show.ID, "", 403, "own-request", ""},
+		{"perhaps one's own", "arn:aws:sts::111122223333:assumed-role/approve/botocore-session-1793869200", "POST", names.PathHotShowApprove, show.ID, "",
+			403, "own-request", "role_session_name"},
 		{"a long reason", boss, "POST", names.PathHotShowApprove, show.ID, `{"why":"` + strings.Repeat("a", 501) + `"}`, 400, "bad-request", "501 characters"},
 		{"a reason that moves the cursor", boss, "POST", names.PathHotShowApprove, show.ID, `{"why":"\u001b[2J"}`, 400, "bad-request", "control character"},
 		{"a number for a reason", boss, "POST", names.PathHotShowApprove, show.ID, `{"why":7}`, 400, "bad-request", "why"},

@@ -22,6 +22,10 @@ var (
 		Detail: "Sign the request with AWS credentials (Signature Version 4, service execute-api) that the stack's policy for this call is attached to, and check the address: docs/hotshows-api.json."}
 	OwnRequest = &httpapi.Problem{Code: "own-request", Status: http.StatusForbidden, Title: "Your own request",
 		Detail: "Nobody approves what they have asked for. Ask somebody else."}
+	// Unnamed is OwnRequest for who cannot be told from whoever asked.
+	Unnamed = &httpapi.Problem{Code: OwnRequest.Code, Status: OwnRequest.Status, Title: OwnRequest.Title,
+		Detail: "It may be: your session, or that of who asked, has a name that a program has made up. Call again under a person's name " +
+			"(role_session_name in the AWS configuration); if it was the other one, reject the show and have it asked for anew."}
 	TooLate = &httpapi.Problem{Code: "too-late", Status: http.StatusConflict, Title: "Too late",
 		Detail: "The on-sale is past. Ask for the show anew with a time to come."}
 	NotFound = &httpapi.Problem{Code: "not-found", Status: http.StatusNotFound, Title: "Not found",

@@ -103,21 +103,22 @@ type Jira struct {
 
 // Show is a hot show. Its Changes are kept beside it and never changed.
 type Show struct {
-	ID       string        `json:"id"` // 1 to 32 of a-z, 0-9 and hyphens
-	Version  int64         `json:"version"`
-	State    State         `json:"state"`
-	Since    time.Time     `json:"since"`             // when it came into this state
-	Outcome  State         `json:"outcome,omitempty"` // what Finishing ends in
-	Request  Request       `json:"request"`
-	Needs    Needs         `json:"needs"`
-	Warnings []string      `json:"warnings,omitempty"` // of the plan, for people
-	AskedBy  Person        `json:"asked_by"`
-	Approver Person        `json:"approved_by,omitempty"`
-	Steps    map[Step]Work `json:"steps"`
-	Lease    Lease         `json:"lease,omitzero"`
-	Late     bool          `json:"late,omitempty"` // the history says that the state lasts too long
-	Jira     *Jira         `json:"jira,omitempty"`
-	Changes  int           `json:"changes"` // how many there have been
+	ID        string        `json:"id"` // 1 to 32 of a-z, 0-9 and hyphens
+	Version   int64         `json:"version"`
+	State     State         `json:"state"`
+	Since     time.Time     `json:"since"`             // when it came into this state
+	Outcome   State         `json:"outcome,omitempty"` // what Finishing ends in
+	Request   Request       `json:"request"`
+	Needs     Needs         `json:"needs"`
+	Warnings  []string      `json:"warnings,omitempty"` // of the plan, for people
+	AskedBy   Person        `json:"asked_by"`
+	ChangedBy []Person      `json:"changed_by,omitempty"` // what is asked for, since then; each once, and not AskedBy
+	Approver  Person        `json:"approved_by,omitempty"`
+	Steps     map[Step]Work `json:"steps"`
+	Lease     Lease         `json:"lease,omitzero"`
+	Late      bool          `json:"late,omitempty"` // the history says that the state lasts too long
+	Jira      *Jira         `json:"jira,omitempty"`
+	Changes   int           `json:"changes"` // how many there have been
 }
 
 // Change is one entry of a show's history.

@@ -3,6 +3,8 @@ package hotshow
 import (
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,16 +24,31 @@ const jiraPrefix = "jira:"
 
 // Same says whether two are one person as far as their names tell. A role that people assume carries
 // them in the session's name, so one who asked under a role, or as a user, and approves under another
-// role is the same. Who may choose the name of the session can get around this: a role's trust policy
-// can demand the user's own (sts:RoleSessionName).
+// role is the same. A session whose name a program has made up may be anybody's of IAM. Who may choose
+// the name of the session can get around this: a role's trust policy can demand the user's own
+// (sts:RoleSessionName).
 func (p Person) Same(other Person) bool {
 	if p == other {
 		return true
 	}
 	kind, name := p.identity()
 	otherKind, otherName := other.identity()
+	if kind != "" && otherKind != "" && (p.Unnamed() || other.Unnamed()) {
+		return true
+	}
 	// Users of two accounts may have one name and be two people.
 	return (kind == session || otherKind == session) && name != "" && strings.EqualFold(name, otherName)
+}
+
+// madeUp is what AWS's programs call a session where nobody has given it a name: a time, so that it is
+// another one for each session, mostly behind the program's own name (botocore-session-, aws-go-sdk-).
+// https://github.com/aws/aws-cli/issues/8797
+var madeUp = regexp.MustCompile(`^((aws|botocore)-[a-z-]+-[0-9]{10,19}|[0-9]{19})$`)
+
+// Unnamed says whether the person is a session whose name a program has made up.
+func (p Person) Unnamed() bool {
+	kind, name := p.identity()
+	return kind == session && madeUp.MatchString(name)
 }
 
 // Name is how people call the person: the last part of an ARN, and never the account.
@@ -73,25 +90,30 @@ var (
 	// ErrState means that the show's state does not allow the change: nothing has changed. Show the
 	// state, and do not repeat it.
 	ErrState = errors.New("the show's state does not allow this")
-	// ErrOwnRequest means that somebody approves what they asked for: somebody else has to.
-	ErrOwnRequest = errors.New("nobody approves their own request: ask somebody else")
+	// ErrOwnRequest means that somebody approves what they asked for or changed: somebody else has to.
+	ErrOwnRequest = errors.New("nobody approves their own request, or what they have changed of it: ask somebody else")
 	// ErrTooLate means that the on-sale is over before the show is approved: ask for it anew.
 	ErrTooLate = errors.New("the on-sale is past: ask for the show anew with a time to come")
 )
 
 // Approve has the show prepared when its time comes. allowSelf is the deployment's word on people who
-// approve what they asked for. Errors: ErrState, ErrOwnRequest, ErrTooLate.
+// approve what they asked for or changed. Errors: ErrState, ErrOwnRequest, ErrTooLate.
 func (s *Show) Approve(by Person, why string, allowSelf bool, at time.Time) (Change, error) {
 	switch {
 	case s.State != Requested:
 		return Change{}, fmt.Errorf("%w: it is %s, and only a requested one can be approved", ErrState, s.State)
-	case by.Same(s.AskedBy) && !allowSelf:
+	case s.isOf(by) && !allowSelf:
 		return Change{}, ErrOwnRequest
 	case !at.Before(s.Request.OnSale):
 		return Change{}, ErrTooLate
 	}
 	s.Approver = by
 	return s.change(Approved, by, reason(why, "approved"), at), nil
+}
+
+// isOf says whether what is asked for is somebody's own.
+func (s *Show) isOf(by Person) bool {
+	return by.Same(s.AskedBy) || slices.ContainsFunc(s.ChangedBy, by.Same)
 }
 
 // Amend puts another request, of which p is the plan, in the place of one that nobody has approved. The
@@ -101,6 +123,9 @@ func (s *Show) Amend(r Request, p plan.Plan, by Person, why string, at time.Time
 		return Change{}, fmt.Errorf("%w: it is %s, and only a requested one can be changed", ErrState, s.State)
 	}
 	s.Request, s.Needs, s.Warnings = r, NeedsOf(p), p.Warnings()
+	if !s.isOf(by) {
+		s.ChangedBy = append(slices.Clone(s.ChangedBy), by)
+	}
 	return s.change(Requested, by, reason(why, "changed"), at), nil
 }
 
