@@ -46,8 +46,9 @@ type Throughput struct {
 	table    Table
 	name     string
 	holdings Holdings
-	// turn holds one while a show changes the holdings: shows that are due at once would only be in each
-	// other's way. No mutex, which would outwait a run's time where the table does not answer.
+	// turn holds one while a show is at it: those that are due at once would only be in each other's way, and
+	// what does not fit would be counted in what others ask for. No mutex, which would outwait a run's time
+	// where the table does not answer.
 	turn chan struct{}
 }
 
@@ -59,13 +60,17 @@ func NewThroughput(table Table, name string, holdings Holdings) *Throughput {
 // Up holds what the show needs, raises the table if that is too low, and waits until it is warm. What a
 // crash leaves is a hold, which the next attempt finds, or an update under way, which it waits for.
 func (s *Throughput) Up(ctx context.Context, t *prepare.Task) (hotshow.Progress, error) {
+	if !s.begin(ctx) {
+		return hotshow.Begun, nil
+	}
+	defer s.end()
 	writes, err := s.hold(ctx, heldWrites, t.Show.ID, t.Show.Needs.WarmWrites)
 	if err != nil {
-		return goOn(err)
+		return "", err
 	}
 	reads, err := s.hold(ctx, heldReads, t.Show.ID, t.Show.Needs.WarmReads)
 	if err != nil {
-		return goOn(err)
+		return "", err
 	}
 	found, err := s.table.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: aws.String(s.name)})
 	if err != nil {
@@ -96,12 +101,12 @@ func (s *Throughput) Up(ctx context.Context, t *prepare.Task) (hotshow.Progress,
 	if raise == (types.WarmThroughput{}) {
 		return hotshow.Up, nil
 	}
-	return s.raise(ctx, raise)
+	return s.raise(ctx, t, raise)
 }
 
 // raise asks for more. Repeated, it asks for the same: the table refuses it while it is being updated,
 // and an Up that finds it warm does not ask.
-func (s *Throughput) raise(ctx context.Context, to types.WarmThroughput) (hotshow.Progress, error) {
+func (s *Throughput) raise(ctx context.Context, t *prepare.Task, to types.WarmThroughput) (hotshow.Progress, error) {
 	_, err := s.table.UpdateTable(ctx, &dynamodb.UpdateTableInput{TableName: aws.String(s.name), WarmThroughput: &to})
 	var busy *types.ResourceInUseException
 	var refused smithy.APIError
@@ -109,7 +114,8 @@ func (s *Throughput) raise(ctx context.Context, to types.WarmThroughput) (hotsho
 	case err == nil || errors.As(err, &busy):
 		return hotshow.Begun, nil
 	case errors.As(err, &refused) && (refused.ErrorCode() == "LimitExceededException" || refused.ErrorCode() == "ValidationException"):
-		return "", fmt.Errorf("raise warm throughput to %s%s: %w", asked(to), advice(to), err)
+		// What does not fit is held no longer: it would keep others from what does.
+		return "", errors.Join(fmt.Errorf("raise warm throughput to %s%s: %w", asked(to), advice(to), err), s.letGo(ctx, t.Show.ID))
 	}
 	return "", fmt.Errorf("raise warm throughput to %s: %w", asked(to), err)
 }
@@ -142,10 +148,6 @@ func advice(to types.WarmThroughput) string {
 
 // hold has the show's need counted and returns what all need. Repeated, it sets the same number.
 func (s *Throughput) hold(ctx context.Context, resource, show string, units int) (int64, error) {
-	if !s.begin(ctx) {
-		return 0, errNotNow
-	}
-	defer s.end()
 	h, err := s.holdings.Holding(ctx, resource)
 	if err == nil && h.Units[show] != units {
 		h, err = s.holdings.UpdateHolding(ctx, resource, func(h *schedule.Holding) error {
@@ -182,14 +184,22 @@ func (s *Throughput) Down(ctx context.Context, t *prepare.Task) (hotshow.Progres
 		return hotshow.Begun, nil
 	}
 	defer s.end()
+	if err := s.letGo(ctx, t.Show.ID); err != nil {
+		return "", err
+	}
+	return hotshow.Down, nil
+}
+
+// letGo has the show's need counted no more. Repeated, it changes nothing.
+func (s *Throughput) letGo(ctx context.Context, show string) error {
 	for _, resource := range []string{heldWrites, heldReads} {
 		_, err := s.holdings.UpdateHolding(ctx, resource, func(h *schedule.Holding) error {
-			delete(h.Units, t.Show.ID)
+			delete(h.Units, show)
 			return nil
 		})
 		if err != nil {
-			return "", err
+			return err
 		}
 	}
-	return hotshow.Down, nil
+	return nil
 }

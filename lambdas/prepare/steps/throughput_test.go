@@ -124,6 +124,31 @@ func TestThroughputInTrouble(t *testing.T) {
 	}
 }
 
+// What the table cannot have keeps nothing from a show that fits.
+func TestThroughputOfAShowThatDoesNotFit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &account{t: t, shared: map[string]schedule.Holding{}}
+		table := &warmTable{account: a, writes: 4_000, reads: 12_000, most: 40_000}
+		step := NewThroughput(table, "room", a)
+		huge, small := a.subject("huge"), a.subject("small")
+		huge.show.Needs.WarmWrites = 50_000
+		var refusals []string
+		for progress := hotshow.Begun; progress != hotshow.Up && len(refusals) < 20; {
+			if _, err := huge.run(step.Up); err != nil {
+				refusals = append(refusals, err.Error())
+			}
+			progress, _ = small.run(step.Up)
+			time.Sleep(time.Minute)
+		}
+		if len(refusals) == 0 || len(refusals) == 20 || !strings.Contains(refusals[0], "L-AB614373, to 50000") {
+			t.Errorf("refused: %q", refusals)
+		}
+		if table.writes != 20_000 || !maps.Equal(a.shared[heldWrites].Units, map[string]int{"small": 20_000}) {
+			t.Errorf("%+v, held %+v", table.raises, a.shared)
+		}
+	})
+}
+
 // A quota that was raised is made use of.
 func TestThroughputAboveTheDefaultQuota(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
