@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -65,7 +66,8 @@ type Shows interface {
 }
 
 // Parameters writes the event's parameters. It deletes nothing, and once it is up it never runs again:
-// what a promoter sets afterwards stands. It is safe for concurrent use, and all shows share its pace.
+// what a promoter sets afterwards stands. What a promoter sets between the last write and the storing of
+// that, which a crash may make minutes, does not, unless the sale is on. It is safe for concurrent use, and all shows share its pace.
 type Parameters struct {
 	store  ParameterStore
 	path   string
@@ -108,6 +110,10 @@ func (p *Parameters) Up(ctx context.Context, t *prepare.Task) (hotshow.Progress,
 	}
 	if there[stateParameter] != "" && t.Now.Before(moment(wanted[settings.OnSale])) {
 		wanted[stateParameter] = automatic
+	}
+	if onSale := wanted[settings.OnSale]; same(there[settings.OnSale], onSale) && !t.Now.Before(moment(onSale)) {
+		// The sale is on by what an earlier attempt has written, which died: what differs is its promoter's by now.
+		maps.DeleteFunc(wanted, func(name, _ string) bool { return there[name] != "" })
 	}
 	if err := p.write(ctx, event, inOrder(wanted, there), wanted); err != nil {
 		return goOn(err)

@@ -284,7 +284,8 @@ func TestParametersOfALateShow(t *testing.T) {
 	}
 }
 
-// A sale that is on by the parameters of the show itself is not touched by a late attempt.
+// A sale that is on by the parameters of the show itself is not touched by a late attempt, whatever its
+// promoter has changed by then.
 func TestParametersOfASaleThatIsOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &account{t: t}
@@ -292,7 +293,7 @@ func TestParametersOfASaleThatIsOn(t *testing.T) {
 		s := a.subject("show")
 		s.until(hotshow.Up, p.step().Up)
 		time.Sleep(3 * time.Hour)
-		p.texts["state"], p.puts = "soldout", nil
+		p.texts["state"], p.texts["rate"], p.texts["closes"], p.puts = "soldout", "60", in(time.Hour), nil
 		if s.until(hotshow.Up, p.step().Up); len(p.puts) > 0 {
 			t.Errorf("written: %q", p.puts)
 		}
