@@ -39,7 +39,7 @@ check:
 	go vet ./cdk/...
 	$(PLAIN) vet -trimpath $(TESTED)
 
-# Hundreds of simulated sales take the race detector minutes, and a hundred show it as much; what one
+# Hundreds of simulated sales and hot shows take the race detector minutes, and a hundred show it as much; what one
 # goroutine does, it has nothing to say about. The doors of docs/connect-a-shop.md are run too, Node's
 # with the library that it uses.
 test-go: node_modules
@@ -50,9 +50,10 @@ test-go: node_modules
 		echo "No nginx: the tests of a cache in front of the room are left out. Install it (on Debian: apt-get install nginx) or name its program in NGINX_PROGRAM."
 	@test -n "$(DYNAMODB_ENDPOINT)" || echo "No DYNAMODB_ENDPOINT: the store is tested against the engines in the process alone."
 	@echo "Small surges take a minute of their own: make test-surge. Hot shows for real take four: make test-hotshows."
-	$(PLAIN) test -trimpath ./local/simulation ./local/virtual ./shared/room
+	$(PLAIN) test -trimpath ./local/simulation ./local/virtual ./shared/room ./lambdas/prepare/simulation
 	$(if $(RACE),go test $(RACE) ./local/simulation -run TestSales -seeds 100)
-	go test $(RACE) -skip '$(SURGES)|$(FOR_REAL)|^TestShopGetsItsRate$$' $$(go list $(TESTED) | grep -v -e /local/simulation -e /local/virtual)
+	$(if $(RACE),go test $(RACE) ./lambdas/prepare/simulation -run 'TestLivesWithoutTrouble|TestFiftyShowsAtOnce$$')
+	go test $(RACE) -skip '$(SURGES)|$(FOR_REAL)|^TestShopGetsItsRate$$' $$(go list $(TESTED) | grep -v -e /local/simulation -e /local/virtual -e /prepare/simulation)
 
 test-surge:
 	$(PLAIN) test -trimpath ./local -count=1 -run '$(SURGES)'
