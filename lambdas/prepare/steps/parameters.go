@@ -36,6 +36,9 @@ const (
 	// postponed is how far in the future an on-sale is set that has passed while the event could not be put
 	// on sale: a closed event only opens again at a time to come.
 	postponed = 2 * time.Minute
+	// heard is how long after an attempt begins its last change may be announced to tick, at the latest: the
+	// attempt writes for 20 s. The on-sale of a closed event has to be to come then.
+	heard = 45 * time.Second
 )
 
 // The parameter that opens and closes an event by hand, and its values.
@@ -163,7 +166,11 @@ func chooseOnSale(ctx context.Context, t *prepare.Task, wanted, there map[string
 		another = sale.Add(time.Second)
 	}
 	isSet := same(there[settings.OnSale], wanted[settings.OnSale]) && !isClosed
-	if !t.Now.Before(another) && !isSet {
+	passed := t.Now
+	if isClosed {
+		passed = passed.Add(heard)
+	}
+	if !passed.Before(another) && !isSet {
 		another = t.Now.Add(postponed).Truncate(time.Second).In(sale.Location())
 	}
 	if another.Equal(sale) {

@@ -284,6 +284,40 @@ func TestParametersOfALateShow(t *testing.T) {
 	}
 }
 
+// A closed event opens at a time that is to come when tick hears of it, which is some seconds after it is
+// written. One that never had a sale opens at any time.
+func TestParametersShortlyBeforeTheOnSale(t *testing.T) {
+	for name, c := range map[string]struct {
+		there     func() map[string]string
+		postponed bool
+	}{
+		"nothing": {func() map[string]string { return texts() }, false},
+		"a closed sale": {func() map[string]string {
+			return texts("onsale", in(-72*time.Hour), "rate", "1", "target", "https://a.example", "state", "closed")
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPromoters(&account{t: t}, c.there())
+				p.refused = nil
+				s := p.subject("show")
+				onSale := s.show.Request.OnSale
+				time.Sleep(time.Until(onSale) - 20*time.Second)
+				if progress, err := s.run(p.step().Up); progress != hotshow.Up || err != nil {
+					t.Fatalf("%s, %v", progress, err)
+				}
+				if c.postponed {
+					onSale = moment(s.held[heldLate])
+					if ahead := time.Until(onSale); ahead < time.Minute {
+						t.Errorf("opens in %s", ahead)
+					}
+				}
+				p.opened(s, onSale)
+			})
+		})
+	}
+}
+
 // A sale that is on by the parameters of the show itself is not touched by a late attempt, whatever its
 // promoter has changed by then.
 func TestParametersOfASaleThatIsOn(t *testing.T) {
