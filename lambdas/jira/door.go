@@ -1,7 +1,6 @@
 package jira
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +20,9 @@ const (
 	// onItsWay is how late Jira delivers a webhook at the most, as it announced its retries:
 	// https://community.developer.atlassian.com/t/new-jira-cloud-webhook-retry-policy/30554
 	onItsWay = 30 * time.Minute
+	// oldest is how old a webhook is that Jira has surely not sent: what led to no show is kept nowhere,
+	// so that somebody who has recorded it could otherwise have it judged anew whenever it suits them.
+	oldest = 3 * time.Hour
 )
 
 // ShowID is the id of the show that an issue asks for. There is one of it for ever, so nothing that Jira
@@ -42,18 +44,23 @@ func (d *Door) take(ctx context.Context, w jira.Webhook) (Answer, error) {
 	if w.Kind == jira.Other || !d.Fields.Ours(w.Issue) {
 		return Answer{Outcome: ignored, Why: "it is not about a request for a hot show"}, nil
 	}
-	var other *schedule.Taken // the show that has the event at the time asked for, once that is known
-	named := d.Fields.Show(w.Issue)
-	id := cmp.Or(named, ShowID(w.Issue))
+	if d.Now().Sub(time.UnixMilli(w.At)) > oldest {
+		return Answer{Outcome: ignored, Why: "it is older than any that Jira sends"}, nil
+	}
+	id, err := d.subject(ctx, w.Issue)
+	if err != nil {
+		return Answer{}, fmt.Errorf("webhook of %s: %w", w.Issue.Key, err)
+	}
 	if !hotshow.ValidID(id) {
 		return d.refuse(ctx, w, w.Issue.Key, unknown(id))
 	}
+	var other *schedule.Taken // the show that has the event at the time asked for, once that is known
 	for range attempts {
 		show, err := d.Shows.Show(ctx, id)
 		var done bool
 		var answer Answer
 		switch {
-		case errors.Is(err, schedule.ErrNotFound) && named != "":
+		case errors.Is(err, schedule.ErrNotFound) && id != ShowID(w.Issue):
 			return d.refuse(ctx, w, w.Issue.Key, unknown(id))
 		case errors.Is(err, schedule.ErrNotFound):
 			answer, done, err = d.ask(ctx, w)
@@ -72,6 +79,20 @@ func (d *Door) take(ctx context.Context, w jira.Webhook) (Answer, error) {
 	return Answer{}, fmt.Errorf("webhook of %s: the show changes all the time", w.Issue.Key)
 }
 
+// subject is the id of the show that an issue is about: the one that it names, unless it has asked for one
+// itself. That one it speaks for, whatever is written into it later.
+func (d *Door) subject(ctx context.Context, i jira.Issue) (string, error) {
+	own, named := ShowID(i), d.Fields.Show(i)
+	if named == "" || named == own {
+		return own, nil
+	}
+	_, err := d.Shows.Show(ctx, own)
+	if errors.Is(err, schedule.ErrNotFound) {
+		return named, nil
+	}
+	return own, err
+}
+
 // ask makes the show, as one that has heard of no webhook yet: a crash before the rest of this webhook
 // is taken leaves a request that the next delivery finds, and takes the rest. It is done if there is no
 // show to be made.
@@ -81,6 +102,7 @@ func (d *Door) ask(ctx context.Context, w jira.Webhook) (answer Answer, done boo
 	if err != nil {
 		return Answer{}, false, err
 	}
+	v.news = v.invalid == nil
 	if v.ends() && v.invalid != nil {
 		return Answer{Outcome: ignored, Why: "nothing was asked for that could end"}, true, nil
 	}
@@ -111,31 +133,36 @@ func (d *Door) ask(ctx context.Context, w jira.Webhook) (answer Answer, done boo
 // update brings a show to what the issue says. Errors are of the store, or of Jira when it could not be
 // told; the webhook then counts as not heard.
 func (d *Door) update(ctx context.Context, w jira.Webhook, show *hotshow.Show, other *schedule.Taken) (Answer, error) {
-	named := d.Fields.Show(w.Issue) != ""
-	if named && show.Jira == nil && show.State == hotshow.Requested && w.Kind != jira.Deleted && !d.Fields.Cancelled(w.Issue) {
+	v, err := d.read(w, d.Now())
+	if err != nil {
+		return Answer{}, err
+	}
+	var changes []hotshow.Change
+	named := show.ID != ShowID(w.Issue)
+	if named && show.Jira == nil && show.State == hotshow.Requested && !v.ends() {
 		// The first open issue that names a show decides about it; no other may from then on.
-		show.Jira = &hotshow.Jira{Issue: w.Issue.Key}
+		changes = append(changes, show.DecideIn(w.Issue.Key, v.author(), v.now))
 	}
 	switch {
 	case show.Jira == nil || show.Jira.Issue != w.Issue.Key:
 		return Answer{Outcome: ignored, Why: "the show was asked for in another issue", Show: show.ID}, nil
 	case w.At <= show.Jira.Seen:
 		return Answer{Outcome: ignored, Why: "the show has heard of this webhook or of a later one", Show: show.ID, State: show.State}, nil
-	}
-	v, err := d.read(w, d.Now())
-	if err != nil {
-		return Answer{}, err
-	}
-	switch {
 	case named: // whatever the form holds besides, the show is what was asked for over the API
-		v.request, v.invalid, v.edited = show.Request, nil, false
+		v.about(show.Request)
 	case other != nil:
 		v.invalid = other
+	default:
+		v.news = v.invalid == nil && (!v.request.Equal(show.Request) || show.Jira.Seen == v.decision.At.UnixMilli())
 	}
 	if show.State == hotshow.Requested && v.early(show.Jira.Seen) {
 		return Answer{}, TooEarly
 	}
-	changes, notices := v.apply(show)
+	made, notices := v.apply(show)
+	changes = append(changes, made...)
+	if v.switched && !named && d.Fields.Show(w.Issue) != "" {
+		notices = append(notices, tooLate(show.ID))
+	}
 	answer, err := d.refuse(ctx, w, show.Jira.Issue, notices...)
 	if err != nil {
 		return Answer{}, err

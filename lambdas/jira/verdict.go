@@ -26,7 +26,13 @@ type verdict struct {
 	decision  jira.Decision
 	cancelled bool // the issue's status says so
 	edited    bool // the webhook is about a change of what is asked for
+	switched  bool // the webhook is about a change of which show the issue names
+	named     bool // the show was asked for over the API, and the issue names it
+	news      bool // what the issue says is more than the show had heard of when it heard of this
 }
+
+// atOnce is how long after a decision its own webhook is made at the latest.
+const atOnce = time.Minute
 
 // notice is what people are told in a comment. Its mark stands for what it is about, so that neither a
 // webhook that comes twice nor the webhook that the comment itself causes makes a second one.
@@ -39,9 +45,18 @@ func unknown(id string) notice {
 		fmt.Sprintf("There is no show %.40q. Name one that was asked for over the API, or leave the field empty to ask for one here.", id)}
 }
 
+// tooLate tells whoever wrote a show's id into an issue that asks for one.
+func tooLate(own string) notice {
+	return notice{"own-show", "the issue asks for a show of its own", "The field that names a show has no effect: this request asks for a show of its own, " +
+		own + ". To decide about another one, make a new request that names it from the beginning."}
+}
+
 // read judges a webhook. Errors are jira.ErrWebhook.
 func (d *Door) read(w jira.Webhook, now time.Time) (verdict, error) {
-	v := verdict{webhook: w, now: now, allowSelf: d.AllowSelf, cancelled: d.Fields.Cancelled(w.Issue), edited: d.Fields.Edited(w)}
+	v := verdict{webhook: w, now: now, allowSelf: d.AllowSelf, cancelled: d.Fields.Cancelled(w.Issue),
+		edited: d.Fields.Edited(w), switched: d.Fields.Switched(w)}
+	// An approval from when it named another show was not for what the form says.
+	v.edited = v.edited || v.switched && d.Fields.Show(w.Issue) == ""
 	body, err := d.Fields.Body(w.Issue)
 	if err != nil {
 		return verdict{}, err
@@ -66,23 +81,45 @@ func (v verdict) by() hotshow.Person {
 	return hotshow.JiraPerson(v.webhook.By)
 }
 
+// author is who has changed what the issue is about. A change whose own webhook has not come is put down to
+// who asks: whoever did what this webhook is about need not have made it.
+func (v verdict) author() hotshow.Person {
+	if v.edited || v.switched || v.webhook.Issue.Reporter == "" {
+		return v.by()
+	}
+	return v.reporter()
+}
+
+// about has the verdict be of a show that the issue names, of which its form says nothing. That it was
+// named when a decision was made is known from the decision's own webhook alone.
+func (v *verdict) about(r hotshow.Request) {
+	v.named, v.news = true, true
+	v.request, v.invalid, v.edited = r, nil, v.switched
+}
+
 // ends says whether the issue asks for nothing any more.
 func (v verdict) ends() bool { return v.cancelled || v.webhook.Kind == jira.Deleted }
 
-// late says whether what is asked for was changed after it had been approved, by somebody who did not
-// approve it: what was approved is not what the issue says now.
+// late says whether what was approved may not be what the issue says now. It was changed afterwards by
+// somebody who did not approve it, or it says something new in a webhook that is not the approval's own:
+// the one about the change may still be on its way.
 func (v verdict) late() bool {
-	return v.decision.Outcome == jira.Approved && v.edited && !slices.Contains(v.decision.By, v.webhook.By)
+	byApprover := slices.Contains(v.decision.By, v.webhook.By)
+	own := byApprover && v.webhook.At <= v.decision.At.Add(atOnce).UnixMilli()
+	return v.decision.Outcome == jira.Approved && (v.edited && !byApprover || v.news && !own)
 }
 
 // judged says whether a show that has heard of a webhook at seen has heard of the decision, and so took or
 // refused it then. It stays in the issue, and must not come to count for what is asked for later.
-func (v verdict) judged(seen int64) bool { return seen >= v.decision.At.UnixMilli() }
+func (v verdict) judged(seen int64) bool {
+	return !v.decision.At.IsZero() && seen >= v.decision.At.UnixMilli()
+}
 
-// early says whether such a late change came before the approval's own webhook, which has to come first:
-// it alone says what was approved. One that is no more on its way was refused, or is lost.
+// early says whether a late approval's own webhook may still come, which has to come first: it alone says
+// what was approved. One that is no more on its way was refused, or is lost. None is waited for when the
+// show was named after the approval, which was another's.
 func (v verdict) early(seen int64) bool {
-	return v.late() && !v.judged(seen) && v.now.Before(v.decision.At.Add(onItsWay))
+	return v.late() && !(v.named && v.switched) && !v.judged(seen) && v.now.Before(v.decision.At.Add(onItsWay))
 }
 
 // apply brings the show to what the issue says, in the order in which people do it, and returns the
@@ -114,7 +151,7 @@ func (v verdict) amend(show *hotshow.Show) (change hotshow.Change, told *notice)
 		wrong := v.wrong(v.invalid)
 		told = &wrong
 	case !v.request.Equal(show.Request):
-		change, _ = show.Amend(v.request, planOf(v.request), v.by(), "changed in Jira", v.now) // it is requested
+		change, _ = show.Amend(v.request, planOf(v.request), v.author(), "changed in Jira", v.now) // it is requested
 	}
 	return change, told
 }
@@ -162,7 +199,7 @@ func (v verdict) approve(show *hotshow.Show) (hotshow.Change, *notice) {
 	by, ok := v.approver(show)
 	if !ok {
 		return refuse("nobody approves their own request",
-			"The approval has no effect: nobody approves what they asked for themselves. Have somebody else approve it.")
+			"The approval has no effect: nobody approves what they asked for themselves, or changed, or named here. Have somebody else approve it.")
 	}
 	change, err := show.Approve(by, "approved in Jira", v.allowSelf, v.now)
 	if err != nil {
@@ -171,12 +208,12 @@ func (v verdict) approve(show *hotshow.Show) (hotshow.Change, *notice) {
 	return change, nil
 }
 
-// approver is one who approved and may: not who asked for the show, not who reports the issue by now,
+// approver is one who approved and may: not who asked for the show or changed it, not who reports the issue by now,
 // nor who wrote it on somebody's behalf.
 func (v verdict) approver(show *hotshow.Show) (hotshow.Person, bool) {
 	for _, account := range v.decision.By {
 		by := hotshow.JiraPerson(account)
-		own := by.Same(show.AskedBy) || account == v.webhook.Issue.Reporter || account == v.webhook.Issue.Creator
+		own := show.IsOf(by) || account == v.webhook.Issue.Reporter || account == v.webhook.Issue.Creator
 		if !own || v.allowSelf {
 			return by, true
 		}

@@ -112,7 +112,7 @@ type Show struct {
 	Needs     Needs         `json:"needs"`
 	Warnings  []string      `json:"warnings,omitempty"` // of the plan, for people
 	AskedBy   Person        `json:"asked_by"`
-	ChangedBy []Person      `json:"changed_by,omitempty"` // what is asked for, since then; each once, and not AskedBy
+	ChangedBy []Person      `json:"changed_by,omitempty"` // what is asked for, or named it in an issue; each once, and not AskedBy
 	Approver  Person        `json:"approved_by,omitempty"`
 	Steps     map[Step]Work `json:"steps"`
 	Lease     Lease         `json:"lease,omitzero"`

@@ -102,7 +102,7 @@ func (s *Show) Approve(by Person, why string, allowSelf bool, at time.Time) (Cha
 	switch {
 	case s.State != Requested:
 		return Change{}, fmt.Errorf("%w: it is %s, and only a requested one can be approved", ErrState, s.State)
-	case s.isOf(by) && !allowSelf:
+	case s.IsOf(by) && !allowSelf:
 		return Change{}, ErrOwnRequest
 	case !at.Before(s.Request.OnSale):
 		return Change{}, ErrTooLate
@@ -112,7 +112,7 @@ func (s *Show) Approve(by Person, why string, allowSelf bool, at time.Time) (Cha
 }
 
 // isOf says whether what is asked for is somebody's own.
-func (s *Show) isOf(by Person) bool {
+func (s *Show) IsOf(by Person) bool {
 	return by.Same(s.AskedBy) || slices.ContainsFunc(s.ChangedBy, by.Same)
 }
 
@@ -123,10 +123,25 @@ func (s *Show) Amend(r Request, p plan.Plan, by Person, why string, at time.Time
 		return Change{}, fmt.Errorf("%w: it is %s, and only a requested one can be changed", ErrState, s.State)
 	}
 	s.Request, s.Needs, s.Warnings = r, NeedsOf(p), p.Warnings()
-	if !s.isOf(by) {
+	s.partOf(by)
+	return s.change(Requested, by, reason(why, "changed"), at), nil
+}
+
+// DecideIn has an issue of Jira decide about a show that was asked for over the API and that nobody has
+// decided about. The entry about it says what the show is, since the issue may say anything else.
+func (s *Show) DecideIn(issue string, by Person, at time.Time) Change {
+	s.Jira = &Jira{Issue: issue}
+	s.partOf(by)
+	r := s.Request
+	return s.change(s.State, by, fmt.Sprintf("%s decides about it; name: %s, event: %s, onsale: %s, visitors: %d, over: %s, rate: %d, target: %s",
+		issue, r.Name(), r.Event, r.OnSale.Format(time.RFC3339), r.Visitors, r.Over, r.Rate, r.Target), at)
+}
+
+// partOf notes who has had a part in what is asked for.
+func (s *Show) partOf(by Person) {
+	if !s.IsOf(by) {
 		s.ChangedBy = append(slices.Clone(s.ChangedBy), by)
 	}
-	return s.change(Requested, by, reason(why, "changed"), at), nil
 }
 
 // Reject ends a request. Error: ErrState.

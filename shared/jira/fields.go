@@ -129,6 +129,11 @@ func (f Fields) Edited(w Webhook) bool {
 	return w.Kind == Updated && slices.ContainsFunc(w.changed, func(id string) bool { return slices.Contains(ids, id) })
 }
 
+// Switched says whether an update changed which show the issue names.
+func (f Fields) Switched(w Webhook) bool {
+	return w.Kind == Updated && f.show != "" && slices.Contains(w.changed, f.show)
+}
+
 // Body is the request that the issue's fields make, as the hot shows' API takes it. What is not filled in
 // is left out; what cannot be is for hotshow.ParseRequest to complain about.
 func (f Fields) Body(i Issue) ([]byte, error) {
