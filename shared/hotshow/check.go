@@ -158,8 +158,12 @@ func checkText(text string, most int) string {
 	return ""
 }
 
-// breaks finds what makes a terminal or a log do something else than show a text in its line.
-func breaks(c rune) bool { return unicode.IsControl(c) || c == '\u2028' || c == '\u2029' }
+// breaks finds what makes a terminal or a log do something else than show a text in its line, or show
+// its characters in another order than they stand in (https://www.unicode.org/reports/tr9/#Explicit_Directional_Embeddings).
+func breaks(c rune) bool {
+	reorders := '\u202a' <= c && c <= '\u202e' || '\u2066' <= c && c <= '\u2069'
+	return unicode.IsControl(c) || c == '\u2028' || c == '\u2029' || reorders
+}
 
 // LongestWhy is the length of the longest reason that a person gives, in characters.
 const LongestWhy = 500

@@ -338,6 +338,7 @@ func TestCheckWhy(t *testing.T) {
 	for text, good := range map[string]bool{
 		"": true, "agreed by the board": true, strings.Repeat("ø", 500): true,
 		" ": false, strings.Repeat("ø", 501): false, "a\nb": false, "\x1b[2J": false, "\xff": false, "a\u2028b": false,
+		"approved \u202eton": false, "\u2066a": false, "שלום, \u200fworld": true,
 	} {
 		if err := CheckWhy(text); (err == nil) != good {
 			t.Errorf("%.20q: %v", text, err)

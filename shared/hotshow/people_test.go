@@ -57,3 +57,12 @@ func TestApproveOwnChange(t *testing.T) {
 		t.Errorf("where people may approve what is their own: %v", err)
 	}
 }
+
+// What a service answers ends in terminals and in comments.
+func TestTroubleIsPlainText(t *testing.T) {
+	s := newShow()
+	s.Fail(Product, "no\x1b[2J way\n\u202eback \xff\u009b", asked)
+	if got, want := s.Steps[Product].Trouble, "no [2J way\n back \uFFFD "; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -206,9 +206,14 @@ func (s *Show) Fail(step Step, trouble string, now time.Time) {
 	s.Steps[step] = work
 }
 
-// shorten keeps a record small whatever a service answers.
+// shorten keeps a record small, and harmless to who reads it in a terminal, whatever a service answers.
 func shorten(trouble string) string {
-	trouble = strings.ToValidUTF8(trouble, "\uFFFD")
+	trouble = strings.Map(func(c rune) rune {
+		if breaks(c) && c != '\n' {
+			return ' '
+		}
+		return c
+	}, strings.ToValidUTF8(trouble, "\uFFFD"))
 	if runes := []rune(trouble); len(runes) > longestTrouble {
 		return string(runes[:longestTrouble-1]) + "…"
 	}
