@@ -195,7 +195,7 @@ func (d *Desk) show(ctx context.Context, r httpapi.Request) (httpapi.Response, e
 
 // decide has somebody change a show. Whoever is overtaken decides again about what there is by then.
 func (d *Desk) decide(ctx context.Context, r httpapi.Request, by hotshow.Person, change func(*hotshow.Show, string) (hotshow.Change, error)) (httpapi.Response, error) {
-	why, err := reason(r)
+	given, err := decisionOf(r)
 	if err != nil {
 		return httpapi.Response{}, err
 	}
@@ -204,7 +204,10 @@ func (d *Desk) decide(ctx context.Context, r httpapi.Request, by hotshow.Person,
 		if err != nil {
 			return httpapi.Response{}, err
 		}
-		made, err := change(&show, why)
+		if given.Changes != nil && *given.Changes != show.Changes {
+			return httpapi.Response{}, WrongState(fmt.Errorf("it has had %d changes by now, and not %d: look at it again", show.Changes, *given.Changes))
+		}
+		made, err := change(&show, given.Why)
 		if err != nil {
 			return httpapi.Response{}, err
 		}
@@ -229,24 +232,28 @@ func (d *Desk) approve(show *hotshow.Show, by hotshow.Person, why string) (hotsh
 	return change, err
 }
 
-// reason reads why somebody changes a show: of no body, none.
-func reason(r httpapi.Request) (string, error) {
+// decision is what somebody says who changes a show.
+type decision struct {
+	Why     string `json:"why"`
+	Changes *int   `json:"changes"` // that the show had when they looked at it; nil: they do not say
+}
+
+// decisionOf reads a decision: of no body, an empty one.
+func decisionOf(r httpapi.Request) (decision, error) {
+	var given decision
 	if r.Body == "" {
-		return "", nil
+		return given, nil
 	}
 	var body json.RawMessage
 	if err := httpapi.Decode(r, bodyLimit, &body); err != nil {
-		return "", err
-	}
-	var given struct {
-		Why string `json:"why"`
+		return decision{}, err
 	}
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields() // a reason that is misspelt would be lost
 	if err := decoder.Decode(&given); err != nil {
-		return "", httpapi.BadRequest("Send {\"why\":\"…\"} with text and nothing else, or no body.")
+		return decision{}, httpapi.BadRequest("Send {\"why\":\"…\"} with text, \"changes\" with a number, and nothing else, or no body.")
 	}
-	return given.Why, hotshow.CheckWhy(given.Why)
+	return given, hotshow.CheckWhy(given.Why)
 }
 
 // tell logs what has become of a show.

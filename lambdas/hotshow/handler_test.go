@@ -129,6 +129,30 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// Who approves may say what they have looked at, since a request in Jira can be changed until then.
+func TestApproveWhatWasLookedAt(t *testing.T) {
+	w := newWorld(t)
+	show := w.ask()
+	stored, err := w.shows.Show(t.Context(), show.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := stored.Request
+	changed.Rate = 60_000
+	change, err := stored.Amend(changed, plan.Plan{}, hotshow.JiraPerson("alma"), "", w.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.shows.Save(t.Context(), &stored, change); err != nil {
+		t.Fatal(err)
+	}
+	w.wantProblem(w.call(boss, "POST", names.PathHotShowApprove, show.ID, `{"changes":1}`), http.StatusConflict, "wrong-state", "look at it again")
+	w.want(w.call(boss, "POST", names.PathHotShowApprove, show.ID, `{"changes":2,"why":"agreed"}`), http.StatusOK, &show)
+	if show.State != hotshow.Approved {
+		t.Errorf("%+v", show)
+	}
+}
+
 func TestStates(t *testing.T) {
 	w := newWorld(t)
 	var show hotshow.Show
