@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -38,6 +39,7 @@ import (
 // simulated clock. One is asked for by the API, the other one in Jira, and both are approved in Jira; a
 // third one is cancelled when it is ready.
 func TestHotShows(t *testing.T) {
+	onOneProcessor(t)
 	synctest.Test(t, func(t *testing.T) {
 		until(t, "2026-11-05T09:00:01+01:00")
 		b := newBubble(t)
@@ -137,6 +139,14 @@ func TestHotShows(t *testing.T) {
 		b.isCommented(t, issueOf(demo), b.history(t, demo, whole...))
 		b.history(t, spring, hotshow.Requested, hotshow.Approved, hotshow.Preparing, hotshow.Ready, hotshow.Finishing, hotshow.Cancelled)
 	})
+}
+
+// onOneProcessor keeps a bubble whose timers fire together from crashing under the race detector: go1.26.8
+// runs them on several threads at once in the name of one (runtime.(*timer).unlockAndRun). No other test
+// may run beside it.
+func onOneProcessor(t *testing.T) {
+	before := runtime.GOMAXPROCS(1)
+	t.Cleanup(func() { runtime.GOMAXPROCS(before) })
 }
 
 // until sleeps to a time of the simulated clock.
