@@ -18,6 +18,8 @@ func (c Change) Sentence() string {
 		return ended(fmt.Sprintf("The request was changed, by %s: %s", c.By.Name(), c.Why))
 	case c.By == Schedule:
 		return ended(fmt.Sprintf("The show is %s now: %s", c.To, c.Why))
+	case c.Why == string(c.To): // nobody gave a reason
+		return ended(fmt.Sprintf("The show is %s now, by %s", c.To, c.By.Name()))
 	}
 	return ended(fmt.Sprintf("The show is %s now, by %s: %s", c.To, c.By.Name(), c.Why))
 }
