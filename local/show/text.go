@@ -106,7 +106,7 @@ func writeShow(w io.Writer, s api.Detailed, now time.Time) {
 	defer t.Flush() // an error of the terminal's has nowhere to go
 	line := func(format string, args ...any) { fmt.Fprintf(t, format+"\n", args...) }
 	r := s.Request
-	line("%s is %s since %s", title(s.Show), s.State, day(s.Since))
+	line("%s has been %s since %s", title(s.Show), s.State, day(s.Since))
 	if text := next(s.Show, now); text != "" {
 		line("%s", text)
 	}
