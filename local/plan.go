@@ -62,9 +62,9 @@ func parsePlan(args []string, help io.Writer, now time.Time) (*planOptions, erro
 	flags.IntVar(&o.expected.Visitors, "visitors", 300_000, "`number` of visitors, 1 to 20000000")
 	flags.DurationVar(&o.expected.Over, "over", time.Minute, "`time` in which they come, 1s to 720h")
 	flags.IntVar(&o.expected.Rate, "rate", 13_000, "`visitors` a minute that the shop can bear, 1 to 60000")
-	flags.StringVar(&onsale, "onsale", "", "when the sale opens: RFC 3339 with offset, for dates in the plan")
+	flags.StringVar(&onsale, "onsale", "", "`when` the sale opens: RFC 3339 with offset, for dates in the plan")
 	flags.Float64Var(&o.noShows, "no-shows", usualNoShows, "`share` of those in line who do not claim their turn, 0 to below 1")
-	flags.DurationVar(&o.kept, "kept", usuallyKept, "for how long provisioned concurrency is `kept` up; a hot show keeps it from two hours before its on-sale to four hours after")
+	flags.DurationVar(&o.kept, "kept", usuallyKept, "for how `long` provisioned concurrency is kept up; a hot show keeps it from two hours before its on-sale to four hours after")
 	flags.BoolVar(&o.json, "json", false, "print JSON")
 	err := flags.Parse(args)
 	switch {
