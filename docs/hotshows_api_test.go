@@ -289,21 +289,4 @@ func TestHotShowExamples(t *testing.T) {
 	}
 }
 
-func TestHotShowReferencesResolve(t *testing.T) {
-	description := readHotShows(t)
-	var walk func(value any)
-	walk = func(value any) {
-		switch value := value.(type) {
-		case node:
-			resolve(t, description, value)
-			for _, inner := range value {
-				walk(inner)
-			}
-		case []any:
-			for _, inner := range value {
-				walk(inner)
-			}
-		}
-	}
-	walk(description)
-}
+func TestHotShowReferencesResolve(t *testing.T) { resolveAll(t, readHotShows(t)) }

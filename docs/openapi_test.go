@@ -109,8 +109,11 @@ func TestStatuses(t *testing.T) {
 	}
 }
 
-func TestReferencesResolve(t *testing.T) {
-	description := read(t)
+func TestReferencesResolve(t *testing.T) { resolveAll(t, read(t)) }
+
+// resolveAll follows every reference of a description.
+func resolveAll(t *testing.T, description node) {
+	t.Helper()
 	var walk func(value any)
 	walk = func(value any) {
 		switch value := value.(type) {
