@@ -12,10 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
 	api "waitingroom/lambdas/hotshow"
 	engine "waitingroom/local/dynamodb"
 	"waitingroom/shared/hotshow"
@@ -78,13 +74,8 @@ func (s *shows) Save(ctx context.Context, show *hotshow.Show, changes ...hotshow
 }
 
 func newWorld(t *testing.T) *world {
-	tables := engine.NewEngine()
-	client := dynamodb.New(dynamodb.Options{
-		BaseEndpoint: aws.String("http://engine"), Region: "eu-west-1",
-		Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
-		HTTPClient:  engine.InProcess(engine.NewHandler(tables, tables)),
-	})
-	if err := engine.CreateTable(t.Context(), client, "room"); err != nil {
+	client, err := engine.NewTable(t.Context(), "room")
+	if err != nil {
 		t.Fatal(err)
 	}
 	w := &world{T: t, now: time.Date(2026, 11, 1, 9, 0, 0, 0, time.UTC), broken: map[string]bool{}}

@@ -1,15 +1,9 @@
 package jira_test
 
 import (
-	"net/http/httptest"
 	"reflect"
 	"slices"
 	"testing"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	engine "waitingroom/local/dynamodb"
 	"waitingroom/shared/hotshow"
@@ -131,22 +125,7 @@ func TestApprovalThatGotLost(t *testing.T) {
 
 // The same with the schedule in a table, over the AWS SDK.
 func TestWithTheRealSchedule(t *testing.T) {
-	tables := engine.NewEngine()
-	endpoint := httptest.NewServer(engine.NewHandler(tables, tables))
-	defer endpoint.Close()
-	client := dynamodb.New(dynamodb.Options{BaseEndpoint: aws.String(endpoint.URL), Region: "eu-west-1",
-		Credentials: credentials.NewStaticCredentialsProvider("local", "local", "")})
-	_, err := client.CreateTable(t.Context(), &dynamodb.CreateTableInput{
-		TableName: aws.String("room"), BillingMode: types.BillingModePayPerRequest,
-		AttributeDefinitions: []types.AttributeDefinition{
-			{AttributeName: aws.String("pk"), AttributeType: types.ScalarAttributeTypeS},
-			{AttributeName: aws.String("sk"), AttributeType: types.ScalarAttributeTypeS},
-		},
-		KeySchema: []types.KeySchemaElement{
-			{AttributeName: aws.String("pk"), KeyType: types.KeyTypeHash},
-			{AttributeName: aws.String("sk"), KeyType: types.KeyTypeRange},
-		},
-	})
+	client, err := engine.NewTable(t.Context(), "room")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,9 +2,27 @@ package dynamodb
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 )
+
+// NewTable returns the SDK's client of an engine of its own, without a socket, that holds the room's table
+// of this name and nothing else.
+func NewTable(ctx context.Context, name string) (*dynamodb.Client, error) {
+	engine := NewEngine()
+	client := dynamodb.New(dynamodb.Options{
+		BaseEndpoint: aws.String("http://engine"),
+		Region:       "eu-west-1",
+		Credentials:  credentials.NewStaticCredentialsProvider("local", "local", ""),
+		HTTPClient:   InProcess(NewHandler(engine, engine)),
+	})
+	return client, CreateTable(ctx, client, name)
+}
 
 // InProcess is an HTTP client, as the SDK takes one, whose requests reach handler without a socket.
 // All of the SDK's own work is done: signing, encoding, retries.

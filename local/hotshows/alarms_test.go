@@ -6,10 +6,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
 	"waitingroom/local/dynamodb"
 	"waitingroom/shared/hotshow"
 	"waitingroom/shared/plan"
@@ -19,12 +15,8 @@ import (
 // TestAlarms has settings be rejected and a show run into trouble.
 func TestAlarms(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		engine := dynamodb.NewEngine()
-		client := sdk.NewFromConfig(aws.Config{
-			Region: "eu-west-1", Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
-			BaseEndpoint: aws.String("http://dynamodb.local"), HTTPClient: dynamodb.InProcess(dynamodb.NewHandler(engine, engine)),
-		})
-		if err := dynamodb.CreateTable(t.Context(), client, "room"); err != nil {
+		client, err := dynamodb.NewTable(t.Context(), "room")
+		if err != nil {
 			t.Fatal(err)
 		}
 		kept := schedule.New(client, "room")

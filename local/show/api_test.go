@@ -12,10 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
 	api "waitingroom/lambdas/hotshow"
 	engine "waitingroom/local/dynamodb"
 	"waitingroom/local/functions"
@@ -39,13 +35,8 @@ type desk struct {
 // newDesk is the function behind the gateway of the local room, which checks signatures.
 func newDesk(t *testing.T) (*desk, string) {
 	t.Helper()
-	tables := engine.NewEngine()
-	client := dynamodb.New(dynamodb.Options{
-		BaseEndpoint: aws.String("http://engine"), Region: "eu-west-1",
-		Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
-		HTTPClient:  engine.InProcess(engine.NewHandler(tables, tables)),
-	})
-	if err := engine.CreateTable(t.Context(), client, "room"); err != nil {
+	client, err := engine.NewTable(t.Context(), "room")
+	if err != nil {
 		t.Fatal(err)
 	}
 	d := &desk{t: t, shows: schedule.New(client, "room")}
