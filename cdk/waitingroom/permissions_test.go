@@ -143,6 +143,7 @@ func (r *Room) explained(t *testing.T) map[string]string {
 			`{"Fn::Sub":"cdk-hnb659fds-assets-${AWS::AccountId}-${AWS::Region}"},"/*"]]}`: "the CDK's bucket, from which the page's files are taken",
 	}
 	if shows := r.props.HotShows; shows != nil {
+		explained[r.resolved(t, jsii.String(r.parameterARN("/probe-*")))] = "a probe is one of a few events, with several parameters"
 		explained[r.resolved(t, jsii.String(r.allAlarms()))] = "alarms are listed for all of an account or for none"
 		if shows.Product != nil {
 			explained[r.resolved(t, jsii.String(r.productARN(*shows.Product)))] = "a portfolio may be another account's"

@@ -31,8 +31,8 @@ const (
 	day = 24 * time.Hour
 )
 
-// ProbePrefix begins the names of the few events that checks of readiness use, followed by a number.
-const ProbePrefix = "probe-"
+// ProbePrefix begins the names of the events that checks of readiness use: no show has such an event.
+const ProbePrefix = names.ProbePrefix
 
 // Invalid is a request that cannot be: nothing is kept of it. Each of Problems is one line for whoever
 // asked, and begins with the member that it is about.

@@ -234,5 +234,8 @@ func ValidEvent(name string) bool {
 		strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
+// ProbePrefix begins the names of the few events that hot shows check readiness with, followed by a number.
+const ProbePrefix = "probe-"
+
 // Reserved are names that no event may have: they are first segments of other addresses.
 func Reserved() []string { return []string{"v1", "status", "seals", "shop", "assets"} }
