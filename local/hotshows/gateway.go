@@ -2,14 +2,13 @@ package hotshows
 
 import (
 	"crypto/rand"
-	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
+	api "waitingroom/lambdas/hotshow"
 	"waitingroom/local/functions"
 	"waitingroom/shared/httpapi"
 	"waitingroom/shared/names"
@@ -26,10 +25,10 @@ const (
 // NewGateway is what API Gateway is to the hot shows' API in production: it knows the routes, lets in
 // those whose signature is right, and hands each request to its function, by its name in package names,
 // together with who sent it. The route of Jira's webhooks is open: its function checks them.
-func NewGateway(api map[string]functions.Function, now func() time.Time) http.Handler {
+func NewGateway(calls map[string]functions.Function, now func() time.Time) http.Handler {
 	mux := http.NewServeMux()
 	for _, route := range names.HotShowRoutes() {
-		mux.Handle(route.Method+" "+route.Path, &operation{route, api[route.Function], now})
+		mux.Handle(route.Method+" "+route.Path, &operation{route, calls[route.Function], now})
 	}
 	// API Gateway answers where it has no method as it answers whoever is a stranger.
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { refuse(w, errUnsigned) })
@@ -98,17 +97,12 @@ var kinds = map[error]string{
 	errScope: "InvalidSignatureException", errStamp: "InvalidSignatureException", errMismatch: "InvalidSignatureException",
 }
 
-// refuse answers as API Gateway does to whoever is not known.
+// refuse answers as the stack has API Gateway answer whoever is not known, and says why besides.
 func refuse(w http.ResponseWriter, err error) {
-	for known, kind := range kinds {
-		if errors.Is(err, known) {
-			w.Header().Set("X-Amzn-Errortype", kind)
-		}
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusForbidden)
-	// The client has gone away if this fails.
-	_ = json.NewEncoder(w).Encode(map[string]string{"message": err.Error()})
+	w.Header().Set("X-Amzn-Errortype", kinds[err])
+	problem := *api.NotAllowed
+	problem.Detail = err.Error() + ". " + problem.Detail
+	answer(w, problem.Response())
 }
 
 func answer(w http.ResponseWriter, response httpapi.Response) {

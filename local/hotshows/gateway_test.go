@@ -157,11 +157,11 @@ func TestStrangersAreRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := httptest.NewRecorder()
 			testGateway(func() time.Time { return clock }).ServeHTTP(w, test.request())
-			var refusal struct{ Message string }
-			if err := json.Unmarshal(w.Body.Bytes(), &refusal); err != nil || w.Code != http.StatusForbidden || !strings.Contains(refusal.Message, test.say) {
+			var refusal struct{ Type, Detail string }
+			if err := json.Unmarshal(w.Body.Bytes(), &refusal); err != nil || w.Code != http.StatusForbidden || !strings.Contains(refusal.Detail, test.say) {
 				t.Errorf("answered %d %s, want 403 and %q", w.Code, w.Body, test.say)
 			}
-			if w.Header().Get("X-Amzn-Errortype") == "" {
+			if w.Header().Get("X-Amzn-Errortype") == "" || refusal.Type != names.ProblemPrefix+"not-allowed" {
 				t.Error("the kind of the error is missing")
 			}
 		})

@@ -26,13 +26,13 @@ const (
 	stampLayout = "20060102T150405Z"
 )
 
-// What is wrong with a signature. API Gateway answers each with 403 and a message of its own.
+// What is wrong with a signature, mostly in the words of API Gateway.
 var (
 	errUnsigned   = errors.New("Missing Authentication Token")
 	errIncomplete = errors.New("Authorization header requires 'Credential', 'Signature' and 'SignedHeaders', which cover at least the host and a date in X-Amz-Date")
 	errScope      = errors.New("Credential should be scoped to a valid region and the correct service: 'execute-api'")
 	errStamp      = errors.New("Signature expired or not yet current: sign again, and check the clock")
-	errMismatch   = errors.New("The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
+	errMismatch   = errors.New("The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details")
 )
 
 // keyID is what an access key id may be here: it becomes a user's name in an ARN.
