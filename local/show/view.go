@@ -140,7 +140,7 @@ func (m model) lines() []string {
 	case sale == nil:
 		lines = append(lines, "Of the sale nothing is known: "+m.seen.saleText, "")
 	case sale.Phase == "":
-		lines = append(append(lines, m.alarms()...), "Of the sale nothing is known yet.", "")
+		lines = append(append(lines, m.alarms()...), "Nothing is known of a sale.", "")
 	default:
 		lines = append(append(lines, m.alarms()...), m.sale()...)
 	}
@@ -351,7 +351,7 @@ func summary(seen sight) string {
 	text := string(s.State)
 	if a := seen.sale; a != nil {
 		if a.Phase == "" {
-			text += ", nothing is known of the sale yet"
+			text += ", nothing is known of a sale"
 		} else {
 			text += saleSummary(a)
 		}

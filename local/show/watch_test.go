@@ -77,7 +77,7 @@ func TestViewOfASale(t *testing.T) {
 	unknown := open(at, winterShow(hotshow.Live, hotshow.Up), 0)
 	unknown.sale, unknown.saleAt = &api.Sale{Event: "winter-tour"}, time.Time{}
 	m, _ = update(t, m, unknown)
-	contain(t, m.View(), "alarms are not known", "Of the sale nothing is known yet")
+	contain(t, m.View(), "alarms are not known", "Nothing is known of a sale")
 	unknown.sale.Phase = room.PreQueue
 	m, _ = update(t, m, unknown)
 	contain(t, m.View(), "Phase     prequeue", "0 a minute of an unknown rate", "Wait      not known")
