@@ -152,7 +152,7 @@ func (p Plan) Warnings() []string {
 			Grouped(int64(p.Joins)), Grouped(MostJoins)))
 	}
 	if p.Crowded > MostCrowded {
-		warnings = append(warnings, fmt.Sprintf("a partition of the table is too full by a chance of up to %.0f %%, and some joins are "+
+		warnings = append(warnings, fmt.Sprintf("A partition of the table is too full by a chance of up to %.0f %%, and some joins are "+
 			"repeated. Let people come earlier, or over a longer time", 100*p.Crowded))
 	}
 	if last := p.drain(); last > longLine {
