@@ -20,6 +20,7 @@ import (
 	"waitingroom/local/hotshows"
 	"waitingroom/local/parameterstore"
 	"waitingroom/local/shop"
+	"waitingroom/shared/hotshow"
 	"waitingroom/shared/jira"
 	"waitingroom/shared/metrics"
 	"waitingroom/shared/names"
@@ -199,8 +200,8 @@ or the same by curl, 7.75 or newer:
   AWS_ACCESS_KEY_ID=approver AWS_SECRET_ACCESS_KEY=approver go run ./local show approve -url %[1]s -region %[2]s ID
   curl --aws-sigv4 aws:amz:%[2]s:execute-api --user approver:approver -X POST %[1]s%[3]s/ID/approve
 Jira asks and approves by webhooks to %[1]s%[4]s, signed with %[5]s
-Every %[6]v this log says what is made ready or taken down. Be the promoter of a show that is ready, for example:
+Every %[6]s this log says what is made ready or taken down. Be the promoter of a show that is ready, for example:
 %[7]sStop it with Ctrl-C.
-`, r.hotAddr, region, names.PathHotShows, names.PathJira, r.options.HotShows.JiraSecret, r.options.HotShows.PrepareEvery, r.promoting())
+`, r.hotAddr, region, names.PathHotShows, names.PathJira, r.options.HotShows.JiraSecret, hotshow.Duration(r.options.HotShows.PrepareEvery), r.promoting())
 	return text
 }
