@@ -156,7 +156,7 @@ func (p Plan) Warnings() []string {
 			"repeated. Let people come earlier, or over a longer time", 100*p.Crowded))
 	}
 	if last := p.drain(); last > longLine {
-		warnings = append(warnings, fmt.Sprintf("the line takes %s hours, and an event closes 24 hours after its on-sale unless its "+
+		warnings = append(warnings, fmt.Sprintf("The line takes %s hours, and an event closes 24 hours after its on-sale unless its "+
 			"parameter closes says otherwise: raise the rate, or set closes", Grouped(int64(math.Ceil(last.Hours())))))
 	}
 	for _, q := range p.Quotas {
