@@ -169,6 +169,36 @@ func TestApprovalOfSomethingElse(t *testing.T) {
 	}
 }
 
+// Of two approvals, one after the other, the first one was for what the request said then.
+func TestChangeBetweenTwoApprovals(t *testing.T) {
+	steps := func(p payload, first, second float64) payload {
+		one, two := approval("17", minute(first), "carla"), approval("18", minute(second), boris)
+		one["name"], two["name"] = "Finance", "Operations"
+		p.fields()["customfield_10111"] = []any{one, two}
+		return p
+	}
+	edit := func() payload {
+		return recorded(t, "created").edited(minute(30), alma, map[string]any{"customfield_10105": 60_000.0})
+	}
+	w := newWorld(t)
+	w.taken(recorded(t, "created"), edit())
+	if text := w.refused(steps(rated(recorded(t, "approved"), 60_000), 20, 60)); !strings.Contains(text, "approved again") {
+		t.Errorf("told %s", text)
+	}
+	w = newWorld(t)
+	w.taken(recorded(t, "created"))
+	w.refused(steps(rated(recorded(t, "approved"), 60_000), 20, 60)) // nobody knows when it was changed
+	w.send(edit())
+	if got := w.states(); got != "requested requested" {
+		t.Errorf("went through %s", got)
+	}
+	w = newWorld(t)
+	w.taken(recorded(t, "created"), edit(), steps(rated(recorded(t, "approved"), 60_000), 40, 60))
+	if got := w.states(); got != "requested requested approved" {
+		t.Errorf("approved twice after the change, went through %s", got)
+	}
+}
+
 // An approver who has changed the request has it approved by somebody else.
 func TestApproverWhoChangedTheRequest(t *testing.T) {
 	w := newWorld(t)

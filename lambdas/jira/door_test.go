@@ -258,7 +258,7 @@ func TestEdits(t *testing.T) {
 // approval is one as Service Management writes it, approved by somebody.
 func approval(id string, at time.Time, by string) map[string]any {
 	date := map[string]any{"epochMillis": at.UnixMilli()}
-	return map[string]any{"id": id, "finalDecision": "approved", "createdDate": date, "completedDate": date,
+	return map[string]any{"id": id, "name": "Waiting for approval", "finalDecision": "approved", "createdDate": date, "completedDate": date,
 		"approvers": []any{map[string]any{"approver": map[string]any{"accountId": by}, "approverDecision": "approved"}}}
 }
 

@@ -152,6 +152,7 @@ func (v verdict) amend(show *hotshow.Show) (change hotshow.Change, told *notice)
 		told = &wrong
 	case !v.request.Equal(show.Request):
 		change, _ = show.Amend(v.request, planOf(v.request), v.author(), "changed in Jira", v.now) // it is requested
+		show.Jira.Changed = v.webhook.At
 	}
 	return change, told
 }
@@ -193,6 +194,8 @@ func (v verdict) approve(show *hotshow.Show) (hotshow.Change, *notice) {
 			fmt.Sprintf("The approval has no effect: the show is %s. To have the show, make a new request.", show.State))
 	case v.webhook.At > v.decision.At.Add(onItsWay).UnixMilli():
 		return again()
+	case v.decision.First.Before(v.decision.At) && show.Jira.Changed > v.decision.First.UnixMilli():
+		return again() // an earlier step's approval was for what the request said then
 	case len(v.decision.By) == 0:
 		return refuse("nobody is named who approved it", "The approval has no effect: Jira does not say whose it is.")
 	}

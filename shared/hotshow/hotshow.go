@@ -93,9 +93,10 @@ type Lease struct {
 
 // Jira is the issue that a show was asked for in.
 type Jira struct {
-	Issue string `json:"issue"` // its key, as in SHOW-12
-	Seen  int64  `json:"seen"`  // timestamp of the latest webhook that counted, in Unix milliseconds
-	Told  int    `json:"told"`  // number of the latest change that the issue has a comment about
+	Issue   string `json:"issue"`             // its key, as in SHOW-12
+	Seen    int64  `json:"seen"`              // timestamp of the latest webhook that counted, in Unix milliseconds
+	Changed int64  `json:"changed,omitempty"` // timestamp of the latest webhook that changed the request, or 0
+	Told    int    `json:"told"`              // number of the latest change that the issue has a comment about
 
 	Failures int       `json:"failures,omitempty"` // of comments, in a row
 	Next     time.Time `json:"next,omitzero"`      // when the next comment is tried, after a failure

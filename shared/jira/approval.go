@@ -23,6 +23,7 @@ type Decision struct {
 	Outcome  Outcome
 	Approval string    // id of the approval that decided
 	At       time.Time // when it was completed; zero if Jira does not say
+	First    time.Time // when the earliest of the approvals was that it takes, one for each step; At where there is one step
 	By       []string  // account ids of those who decided so
 }
 
@@ -30,6 +31,7 @@ type Decision struct {
 // https://developer.atlassian.com/cloud/jira/service-desk/rest/api-group-request/
 type approval struct {
 	ID            string `json:"id"`
+	Name          string `json:"name"` // of its step
 	FinalDecision string `json:"finalDecision"`
 	Approvers     []struct {
 		Approver account `json:"approver"`
@@ -77,6 +79,7 @@ func (f Fields) Decision(i Issue) (Decision, error) {
 			ErrWebhook, f.approvals, about(err))
 	}
 	var latest approval
+	last := map[string]time.Time{} // approval of each step
 	for _, a := range approvals {
 		if a.outcome() == Undecided {
 			return Decision{}, nil
@@ -84,8 +87,16 @@ func (f Fields) Decision(i Issue) (Decision, error) {
 		if !a.Created.Before(latest.Created.Time) {
 			latest = a
 		}
+		if a.Completed.After(last[a.Name]) {
+			last[a.Name] = a.Completed.Time
+		}
 	}
-	decision := Decision{Outcome: latest.outcome(), Approval: latest.ID, At: latest.Completed.Time}
+	decision := Decision{Outcome: latest.outcome(), Approval: latest.ID, At: latest.Completed.Time, First: latest.Completed.Time}
+	for _, completed := range last {
+		if completed.Before(decision.First) {
+			decision.First = completed
+		}
+	}
 	if decision.Outcome == Approved && f.approvedStatuses != nil && !slices.Contains(f.approvedStatuses, i.Status) {
 		return Decision{}, nil // a further approval may be asked for in the next status
 	}

@@ -227,6 +227,12 @@ func TestDecisions(t *testing.T) {
 			t.Errorf("%s: at %v", test.name, d.At)
 		}
 	}
+	steps := `,"customfield_9":[{"name":"a","finalDecision":"approved","createdDate":{"epochMillis":1},"completedDate":{"epochMillis":2000}},` +
+		`{"name":"b","finalDecision":"approved","createdDate":{"epochMillis":3},"completedDate":{"epochMillis":4000}},` +
+		`{"name":"a","finalDecision":"approved","createdDate":{"epochMillis":5},"completedDate":{"epochMillis":6000}}]`
+	if d, err := fields(t).Decision(parsed(t, steps).Issue); err != nil || d.At.UnixMilli() != 6000 || d.First.UnixMilli() != 4000 {
+		t.Errorf("approvals of two steps, one of them twice: from %v to %v, %v", d.First, d.At, err)
+	}
 	for _, bad := range []string{`"approved"`, `{}`, `[7]`, `[{"finalDecision":true}]`, `[{"completedDate":7}]`} {
 		if _, err := fields(t).Decision(parsed(t, `,"customfield_9":`+bad).Issue); !errors.Is(err, jira.ErrWebhook) {
 			t.Errorf("%s: %v", bad, err)
