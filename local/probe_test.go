@@ -227,7 +227,7 @@ func inProbed(t *testing.T, f faultsOfRoom, test func(*testing.T, *probed)) {
 // TestProbeGoesThroughTheRoom makes two shows ready one after the other, which use the same event, and
 // cancels a third.
 func TestProbeGoesThroughTheRoom(t *testing.T) {
-	t.Parallel()
+	onOneProcessor(t)
 	inProbed(t, faultsOfRoom{}, func(t *testing.T, p *probed) {
 		var event string
 		for range 2 {
@@ -257,7 +257,7 @@ func TestProbeGoesThroughTheRoom(t *testing.T) {
 }
 
 func TestBrokenRoomIsNeverReady(t *testing.T) {
-	t.Parallel()
+	onOneProcessor(t)
 	for name, c := range map[string]struct {
 		fault faultsOfRoom
 		says  string
