@@ -170,7 +170,7 @@ func (m model) countdown() string {
 	case m.now.Before(r.Ends()):
 		return fmt.Sprintf("on sale for %s, kept up for %s more", span(m.now.Sub(r.OnSale)), span(r.Ends().Sub(m.now)))
 	}
-	return fmt.Sprintf("on sale for %s", span(m.now.Sub(r.OnSale)))
+	return fmt.Sprintf("on sale for %s, kept up for who waits or has a turn", span(m.now.Sub(r.OnSale)))
 }
 
 // alarms come first: they are what somebody has to look at.
