@@ -154,7 +154,7 @@ type watched struct {
 
 func (w watched) Publish(ctx context.Context, in *sns.PublishInput, options ...func(*sns.Options)) (*sns.PublishOutput, error) {
 	if w.room.hot != nil {
-		w.room.hot.Alarms.Tell("bad-settings", aws.ToString(in.Subject))
+		w.room.hot.Alarms.Tell("bad-setting", aws.ToString(in.Subject))
 	}
 	return w.topics.Publish(ctx, in, options...)
 }

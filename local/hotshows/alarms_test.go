@@ -39,10 +39,10 @@ func TestAlarms(t *testing.T) {
 			}
 		}
 		ring()
-		alarms.Tell("bad-settings", "the rate is not used")
+		alarms.Tell("bad-setting", "the rate is not used")
 		time.Sleep(time.Minute)
-		alarms.Tell("bad-settings", "the target is not used")
-		ring("bad-settings")
+		alarms.Tell("bad-setting", "the target is not used")
+		ring("bad-setting")
 		time.Sleep(rings + time.Second)
 		ring()
 
