@@ -21,7 +21,7 @@ import (
 )
 
 func main() {
-	d, err := deployment.Load(context.Background(), names.EnvRoom, names.EnvIssuer, names.EnvParameterPath, names.EnvSelfApproval)
+	d, err := deployment.Load(context.Background(), names.Variables(names.FunctionHotShow)...)
 	if err != nil {
 		log.Fatal(err)
 	}
