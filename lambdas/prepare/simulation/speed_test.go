@@ -50,7 +50,8 @@ func quota(kind string, aSecond int) func(int, string) trouble {
 // How many shows the table holds, and how many of them begin to be prepared at once.
 const kept, together = 500, 50
 
-// crowded is a table with many shows, some of which are due at this moment, with the quota of PutParameter. Systems Manager's quotas name 40 calls a second for reading parameters and none for
+// crowded is a table with many shows, some of which are due at this moment, with the quota of
+// PutParameter. Systems Manager's quotas name 40 calls a second for reading parameters and none for
 // setting them; AWS has told people of 10 and of 3
 // (https://github.com/github-aws-runners/terraform-aws-github-runner/issues/2944).
 func crowded(t *testing.T, putsASecond int) *world {

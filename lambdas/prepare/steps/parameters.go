@@ -70,7 +70,8 @@ type Shows interface {
 
 // Parameters writes the event's parameters. It deletes nothing, and once it is up it never runs again:
 // what a promoter sets afterwards stands. What a promoter sets between the last write and the storing of
-// that, which a crash may make minutes, does not, unless the sale is on. It is safe for concurrent use, and all shows share its pace.
+// that, which a crash may make minutes, does not, unless the sale is on. It is safe for concurrent use,
+// and all shows share its pace.
 type Parameters struct {
 	store  ParameterStore
 	path   string
