@@ -24,7 +24,7 @@ const (
 	EnvJiraSecret    = "JIRA_SECRET_ARN" // Secrets Manager secret, see package jira; None without Jira: jira, prepare
 	EnvJiraSite      = "JIRA_SITE"       // https address of the Jira site without a trailing slash; None without Jira: jira, prepare
 	EnvJiraFields    = "JIRA_FIELDS"     // JSON object from a request's member to the field's id in Jira: jira
-	EnvProduct       = "HOTSHOW_PRODUCT" // JSON of the Service Catalog product, see lambdas/prepare; None without one: prepare
+	EnvProduct       = "HOTSHOW_PRODUCT" // JSON of the Service Catalog product, see lambdas/prepare/steps; None without one: prepare
 	EnvJoinFunction  = "JOIN_FUNCTION"   // name of the function join, whose alias LiveAlias is provisioned: prepare
 	EnvAdmitFunction = "ADMIT_FUNCTION"  // name of the function admit, the same: prepare
 
