@@ -117,11 +117,9 @@ func (r *Room) environment(function string) *map[string]*string {
 	if function == names.FunctionPassKey {
 		return nil
 	}
-	environment := map[string]*string{
-		names.EnvTable: r.Table.TableName(),
-		names.EnvRoom:  &r.Name,
-	}
+	environment := map[string]*string{names.EnvTable: r.Table.TableName()}
 	for variable, value := range map[string]*string{
+		names.EnvRoom:          &r.Name,
 		names.EnvSecret:        r.Secret.SecretArn(),
 		names.EnvIssuer:        r.Address,
 		names.EnvParameterPath: jsii.String(names.ParameterPath),

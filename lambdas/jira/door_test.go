@@ -430,8 +430,9 @@ func TestSecretThatCannotBeRead(t *testing.T) {
 	w := newWorld(t)
 	d := w.door()
 	d.Credentials = vault{}
-	if _, err := door.NewHandler(d)(t.Context(), request([]byte("{}"), "")); httpapi.ProblemOf(err).Status != 503 {
-		t.Errorf("answered %v", err)
+	response, err := door.Respond(door.NewHandler(d), d.Log)(t.Context(), request([]byte("{}"), ""))
+	if err != nil || response.StatusCode != 503 || !strings.Contains(w.log.String(), "request failed") || strings.Contains(response.Body, "no answer") {
+		t.Errorf("answered %d %s, %v; logged %s", response.StatusCode, response.Body, err, w.log.String())
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"os"
@@ -20,7 +19,6 @@ import (
 	"waitingroom/shared/httpapi"
 	"waitingroom/shared/jira"
 	"waitingroom/shared/jira/jiratest"
-	"waitingroom/shared/metrics"
 	"waitingroom/shared/names"
 	"waitingroom/shared/schedule"
 )
@@ -232,8 +230,7 @@ var readFields = sync.OnceValues(func() (jira.Fields, error) {
 func (w *world) call(r httpapi.Request) (status int, answer door.Answer, body string) {
 	w.t.Helper()
 	d := w.door()
-	counts := &metrics.Log{Out: io.Discard, Room: "concerts", Now: d.Now}
-	response, err := door.NewHandler(d).Answer(d.Log, counts)(w.t.Context(), r)
+	response, err := door.Respond(door.NewHandler(d), d.Log)(w.t.Context(), r)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func Variables(function string) []string {
 	case FunctionHotShow:
 		return []string{EnvTable, EnvRoom, EnvIssuer, EnvParameterPath, EnvSelfApproval}
 	case FunctionJira:
-		return []string{EnvTable, EnvRoom, EnvSelfApproval, EnvJiraSecret, EnvJiraSite, EnvJiraFields}
+		return []string{EnvTable, EnvSelfApproval, EnvJiraSecret, EnvJiraSite, EnvJiraFields}
 	case FunctionPrepare:
 		return []string{EnvTable, EnvRoom, EnvIssuer, EnvParameterPath, EnvJoinFunction, EnvAdmitFunction,
 			EnvProduct, EnvJiraSecret, EnvJiraSite}

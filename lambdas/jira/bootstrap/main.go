@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"log"
-	"os"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -14,7 +13,6 @@ import (
 	door "waitingroom/lambdas/jira"
 	"waitingroom/shared/deployment"
 	"waitingroom/shared/jira"
-	"waitingroom/shared/metrics"
 	"waitingroom/shared/names"
 	"waitingroom/shared/schedule"
 )
@@ -29,11 +27,10 @@ func main() {
 		log.Fatalf("%s: %v", names.EnvJiraFields, err)
 	}
 	credentials := jira.NewSecret(secretsmanager.NewFromConfig(d.AWS), d.Env(names.EnvJiraSecret), time.Now)
-	counts := &metrics.Log{Out: os.Stdout, Room: d.Env(names.EnvRoom), Now: time.Now}
-	lambda.Start(door.NewHandler(&door.Door{
+	lambda.Start(door.Respond(door.NewHandler(&door.Door{
 		Shows:       schedule.New(dynamodb.NewFromConfig(d.AWS), d.Env(names.EnvTable)),
 		Comments:    jira.NewClient(d.Env(names.EnvJiraSite), credentials, nil),
 		Credentials: credentials, Fields: fields, AllowSelf: d.Env(names.EnvSelfApproval) == "true",
 		Now: time.Now, Log: d.Log,
-	}).Answer(d.Log, counts))
+	}), d.Log))
 }
