@@ -92,11 +92,15 @@ func TestApprovalOfAnotherShow(t *testing.T) {
 func TestIssueThatNamesItsOwnShow(t *testing.T) {
 	w := newWorld(t)
 	w.taken(rated(recorded(t, "created"), 60_000))
-	w.taken(naming(id, recorded(t, "created")).edited(minute(1), alma, map[string]any{"customfield_10105": 5000.0}))
+	naming := func(p payload) payload {
+		p.fields()[showField] = id
+		return p
+	}
+	w.taken(naming(recorded(t, "created")).edited(minute(1), alma, map[string]any{"customfield_10105": 5000.0}))
 	if got := w.show().Request.Rate; got != 5000 {
 		t.Errorf("the form says 5000, the show %d", got)
 	}
-	w.taken(naming(id, recorded(t, "approved")))
+	w.taken(naming(recorded(t, "approved")))
 	if show := w.show(); show.State != hotshow.Approved || show.Request.Rate != 5000 {
 		t.Errorf("%+v", show)
 	}

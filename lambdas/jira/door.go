@@ -148,7 +148,7 @@ func (d *Door) update(ctx context.Context, w jira.Webhook, show *hotshow.Show, o
 		return Answer{Outcome: ignored, Why: "the show was asked for in another issue", Show: show.ID}, nil
 	case w.At <= show.Jira.Seen:
 		return Answer{Outcome: ignored, Why: "the show has heard of this webhook or of a later one", Show: show.ID, State: show.State}, nil
-	case named: // whatever the form holds besides, the show is what was asked for over the API
+	case named:
 		v.about(show.Request)
 	case other != nil:
 		v.invalid = other

@@ -1,6 +1,7 @@
 package jira_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -18,16 +19,45 @@ const (
 func (w *world) askedByAPI(show string) {
 	w.t.Helper()
 	request := hotshow.Request{Event: "summer", Names: map[string]string{"en": "Summer"}, Visitors: 1000, Rate: 60,
-		OnSale: minute(10_000), PreQueue: minute(9_000), Closes: minute(12_000), Over: hotshow.Duration(time.Minute)}
+		OnSale: minute(10_000).Truncate(time.Second), PreQueue: minute(9_000).Truncate(time.Second), Closes: minute(12_000).Truncate(time.Second),
+		Over: hotshow.Duration(time.Minute), Target: "https://shop.example/", ReadyBefore: hotshow.Duration(time.Hour), KeepAfter: hotshow.Duration(time.Hour)}
 	s, first := hotshow.New(show, request, plan.New(plan.Expected{Visitors: 1000, Over: time.Minute, Rate: 60}), curl, minute(-10))
 	if err := w.shows.Add(w.t.Context(), s, first); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
+// naming has an issue say nothing but which show it decides about.
 func naming(show string, p payload) payload {
+	for n := 10101; n <= 10110; n++ {
+		p.fields()[fmt.Sprint("customfield_", n)] = nil
+	}
 	p.fields()[showField] = show
 	return p
+}
+
+// A form that says something else than the show that it names would have people approve what they do not
+// read.
+func TestFormThatContradictsTheShow(t *testing.T) {
+	form := func(file string, rate any) payload {
+		p := naming("asked-by-curl", recorded(t, file))
+		p.fields()["customfield_10101"], p.fields()["customfield_10105"] = "summer", rate
+		return p
+	}
+	w := newWorld(t)
+	w.askedByAPI("asked-by-curl")
+	if text := w.refused(form("created", 5000.0)); !strings.Contains(text, "rate: the show that is named") || strings.Contains(text, "event") {
+		t.Errorf("told %s", text)
+	}
+	if text := w.refused(form("approved", 5000.0)); !strings.Contains(text, "approved again") || w.state("asked-by-curl") != hotshow.Requested {
+		t.Errorf("told %s", text)
+	}
+	w = newWorld(t)
+	w.askedByAPI("asked-by-curl")
+	w.taken(form("created", 60.0), form("approved", 60.0))
+	if w.state("asked-by-curl") != hotshow.Approved {
+		t.Error("a form that says what the show is")
+	}
 }
 
 // An issue may decide about a show that was asked for over the API. What its form says besides does not

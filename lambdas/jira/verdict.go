@@ -3,8 +3,10 @@ package jira
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -22,7 +24,8 @@ type verdict struct {
 
 	request   hotshow.Request
 	invalid   error  // why there is no request: *hotshow.Invalid or *schedule.Taken
-	hash      string // of what the fields hold
+	body      []byte // what the fields hold, as the API takes it
+	hash      string // of that
 	decision  jira.Decision
 	cancelled bool // the issue's status says so
 	edited    bool // the webhook is about a change of what is asked for
@@ -62,7 +65,7 @@ func (d *Door) read(w jira.Webhook, now time.Time) (verdict, error) {
 		return verdict{}, err
 	}
 	sum := sha256.Sum256(body)
-	v.hash = hex.EncodeToString(sum[:8])
+	v.body, v.hash = body, hex.EncodeToString(sum[:8])
 	v.request, v.invalid = hotshow.ParseRequest(body, now)
 	if w.Issue.Reporter == "" && v.invalid == nil {
 		v.invalid = &hotshow.Invalid{Problems: []string{"reporter: the issue has none: say who asks"}}
@@ -90,11 +93,49 @@ func (v verdict) author() hotshow.Person {
 	return v.reporter()
 }
 
-// about has the verdict be of a show that the issue names, of which its form says nothing. That it was
-// named when a decision was made is known from the decision's own webhook alone.
+// about has the verdict be of a show that the issue names. Its form may be empty, and otherwise has to say
+// what the show is: people approve what they read. That the show was named when a decision was made is
+// known from the decision's own webhook alone.
 func (v *verdict) about(r hotshow.Request) {
-	v.named, v.news = true, true
-	v.request, v.invalid, v.edited = r, nil, v.switched
+	v.named, v.news, v.edited = true, true, v.switched
+	v.request, v.invalid = r, nil
+	if members := v.contradicts(r); members != "" {
+		v.invalid = &hotshow.Invalid{Problems: []string{members + ": the show that is named has something else there; say the same or nothing"}}
+	}
+}
+
+// contradicts lists the members of the form that do not say what the show is. Its names are no matter,
+// since an issue always has a summary.
+func (v verdict) contradicts(r hotshow.Request) string {
+	var said map[string]json.RawMessage
+	if err := json.Unmarshal(v.body, &said); err != nil {
+		return "request"
+	}
+	var members []string
+	for _, member := range slices.Sorted(maps.Keys(said)) {
+		if member != "names" && !agrees(r, member, said[member], v.now) {
+			members = append(members, member)
+		}
+	}
+	return strings.Join(members, ", ")
+}
+
+// agrees says whether a request stays the same when a member of it is replaced.
+func agrees(r hotshow.Request, member string, value json.RawMessage, now time.Time) bool {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return false
+	}
+	var whole map[string]json.RawMessage
+	if err := json.Unmarshal(text, &whole); err != nil {
+		return false
+	}
+	whole[member] = value
+	if text, err = json.Marshal(whole); err != nil {
+		return false
+	}
+	replaced, err := hotshow.ParseRequest(text, now)
+	return err == nil && replaced.Equal(r)
 }
 
 // ends says whether the issue asks for nothing any more.
