@@ -85,7 +85,7 @@ func New(d Deployment) (*HotShows, error) {
 	return &HotShows{
 		API: NewGateway(map[string]functions.Function{
 			names.FunctionHotShow: api.Answer(desk, d.Log),
-			names.FunctionJira:    webhooks.Answer(d.Log, d.Metrics),
+			names.FunctionJira:    door.Respond(webhooks, d.Log),
 		}, d.Now),
 		Prepare: prepare.NewHandler(preparer),
 		Alarms:  alarms,

@@ -182,14 +182,22 @@ func (c *Client) Sale(ctx context.Context, id string) ([]byte, error) {
 	return c.call(ctx, http.MethodGet, of(names.PathHotShowSale, id), nil, nil)
 }
 
-// Decide approves, rejects or cancels a show: path is that of the decision. The answer is its JSON.
-func (c *Client) Decide(ctx context.Context, path, id, why string) ([]byte, error) {
-	var body []byte
+// Decide approves, rejects or cancels a show: path is that of the decision. It is refused if the show has
+// had another number of changes than the given one, unless that is 0. The answer is its JSON.
+func (c *Client) Decide(ctx context.Context, path, id, why string, changes int) ([]byte, error) {
+	given := map[string]any{}
 	if why != "" {
-		var err error
-		if body, err = json.Marshal(map[string]string{"why": why}); err != nil {
-			return nil, err
-		}
+		given["why"] = why
+	}
+	if changes != 0 {
+		given["changes"] = changes
+	}
+	if len(given) == 0 {
+		return c.call(ctx, http.MethodPost, of(path, id), nil, nil)
+	}
+	body, err := json.Marshal(given)
+	if err != nil {
+		return nil, err
 	}
 	return c.call(ctx, http.MethodPost, of(path, id), nil, body)
 }

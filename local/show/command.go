@@ -281,11 +281,15 @@ func (a *asked) request(given map[string]bool) ([]byte, error) {
 func decideVerb(path string) func(*command, *flag.FlagSet) action {
 	return func(c *command, flags *flag.FlagSet) action {
 		why := flags.String("why", "", "the `reason`, which is kept with the show")
+		changes := flags.Int("changes", 0, "the `number` of changes that show tells, to be refused if there are others by now; 0: whatever there is")
 		return func(ctx context.Context, ids []string) error {
+			if *changes < 0 {
+				return usage("-changes: %d is no number of changes: show tells it", *changes)
+			}
 			if err := c.connect(ctx); err != nil {
 				return err
 			}
-			answer, err := c.client.Decide(ctx, path, ids[0], *why)
+			answer, err := c.client.Decide(ctx, path, ids[0], *why, *changes)
 			if err != nil {
 				return err
 			}

@@ -37,7 +37,11 @@ func TestJourney(t *testing.T) {
 		t.Errorf("one's own approval: status %d, %q, %q", status, out, problems)
 	}
 	as(t, "ben")
-	contain(t, ok(t, "approve", "-url", url, id, "-why", "the shop is ready"), id+", is approved", "made ready from")
+	out, problems, status = did(t, "approve", id, "-url", url, "-changes", "2")
+	if status != exitFailed || out != "" || !strings.Contains(problems, "look at it again") {
+		t.Errorf("approved what has changed since: %d %s%s", status, out, problems)
+	}
+	contain(t, ok(t, "approve", "-url", url, id, "-changes", "1", "-why", "the shop is ready"), id+", is approved", "made ready from")
 	if at := desk.show(id); !strings.Contains(next(at, at.Request.Begins()), "made ready at once") {
 		t.Errorf("%q", next(at, at.Request.Begins()))
 	}
@@ -120,6 +124,7 @@ func TestMistakes(t *testing.T) {
 		{[]string{"ask", "-file", "none.json", "-event", "x"}, "-event: the request is in -file"},
 		{[]string{"ask", "more"}, `"more"`},
 		{[]string{"approve"}, "give the id of one show"},
+		{[]string{"approve", "a", "-changes", "-1"}, "-changes: -1 is no number of changes"},
 		{[]string{"approve", "a", "b"}, "give the id of one show"},
 		{[]string{"approve", "../v1"}, "is not the id of a show"},
 		{[]string{"show", "\x1b[2J"}, "is not the id of a show"},

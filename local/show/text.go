@@ -133,6 +133,7 @@ func writeShow(w io.Writer, s api.Detailed, now time.Time) {
 	if s.Jira != nil {
 		line("  issue\t%s", printable(s.Jira.Issue))
 	}
+	line("  changes\t%d", s.Changes)
 	line("  needs\t%s", needs(s.Needs))
 	t.Flush()
 	writeWarnings(w, s.Warnings)
