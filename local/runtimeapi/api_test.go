@@ -72,6 +72,7 @@ func TestAnswersAreThoseOfLocal(t *testing.T) {
 	t.Run("over the cap", func(t *testing.T) { w.checkOverCap(t, programs[names.FunctionAdmit], sales["full"]) })
 	var counted string
 	for _, p := range programs {
+		p.kill()
 		counted += p.metrics.String()
 		if p.log.String() != "" {
 			t.Errorf("%s logged what is no fault: %s", p.function, p.log.String())
@@ -315,6 +316,7 @@ func TestJoiningGivesAPlaceThatLocalKnows(t *testing.T) {
 	if r := w.same(t, programs[names.FunctionAdmit], w.admitRequest(t, "demo", seat.Ticket)); r.StatusCode != http.StatusAccepted {
 		t.Errorf("its turn: %d %s", r.StatusCode, r.Body)
 	}
+	join.kill()
 	joins := 0.0
 	for _, p := range metricstest.Points(t, join.metrics.String()) {
 		if p.Name == names.MetricJoins && p.Event == "demo" && p.Room == roomName {
@@ -353,9 +355,6 @@ func TestFailuresOfTheAccount(t *testing.T) {
 	if r := w.same(t, join, newcomer); r.StatusCode != http.StatusServiceUnavailable || problem(r) != "internal" {
 		t.Errorf("no permission: %d %s", r.StatusCode, r.Body)
 	}
-	if !strings.Contains(join.log.String(), "AccessDeniedException") || !json.Valid([]byte(strings.Split(join.log.String(), "\n")[0])) {
-		t.Errorf("the log does not say what is missing: %s", join.log.String())
-	}
 	// Local signs in its own process, so only the program's answer is looked at.
 	w.onCall(func(c call) *failure {
 		if c.String() == "kms Sign" {
@@ -372,6 +371,10 @@ func TestFailuresOfTheAccount(t *testing.T) {
 	}
 	if r := w.same(t, admit, turn); r.StatusCode != http.StatusOK {
 		t.Errorf("afterwards: %d %s", r.StatusCode, r.Body)
+	}
+	join.kill()
+	if !strings.Contains(join.log.String(), "AccessDeniedException") || !json.Valid([]byte(strings.Split(join.log.String(), "\n")[0])) {
+		t.Errorf("the log does not say what is missing: %s", join.log.String())
 	}
 }
 

@@ -58,6 +58,7 @@ func TestHotShowsAreKeptAndLookedAt(t *testing.T) {
 
 	prepare := w.start(t, names.FunctionPrepare, w.environment(names.FunctionPrepare))
 	prepare.succeed(t, recorded(t, "local/runtimeapi/testdata/scheduled.json"), prepareLimit)
+	prepare.kill()
 	told := map[string]float64{}
 	for _, point := range metricstest.Points(t, prepare.metrics.String()) {
 		told[point.Name] = point.Value

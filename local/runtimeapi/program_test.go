@@ -170,7 +170,8 @@ func (a *account) run(t testing.TB, function, program string, variables map[stri
 	return p
 }
 
-// kill ends the process without a warning and returns when it is gone.
+// kill ends the process without a warning and returns when it is gone. Only then all that it wrote has
+// been read: an answer may be here before a line that was written earlier.
 func (p *process) kill() {
 	p.command.Process.Kill() // fails only if it has ended
 	<-p.exited

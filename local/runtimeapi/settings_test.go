@@ -97,6 +97,7 @@ func TestSettings(t *testing.T) {
 	if first := w.topics.all()[0]; !strings.Contains(first.text, names.ParameterPath+"demo/rate") || !strings.Contains(first.text, `"fast"`) {
 		t.Errorf("the message names no parameter or value: %s", first.text)
 	}
+	p.kill()
 	got, want := badSettings(t, p.metrics.String()), badSettings(t, w.counts.String())
 	if want == 0 || got != want {
 		t.Errorf("%g bad settings were counted, local counts %g", got, want)

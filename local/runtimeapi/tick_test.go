@@ -119,6 +119,7 @@ func (w *world) sell(t *testing.T, ticking, admitting map[string]string, public 
 		t.Errorf("the pass is for %q: %v", sub, err)
 	}
 	w.checkPublished(t, public)
+	p.kill()
 	w.checkLeader(t, p)
 }
 
