@@ -224,7 +224,7 @@ func TestBadInputEndsInOneLine(t *testing.T) {
 		"as cdk.json gives it": {map[string]any{"shards": 0}, []string{"shards cannot be 0: give 1 to 128"}},
 		"what is wrong with hot shows": {
 			map[string]any{"hot-shows": true, "jira-site": "http://example.atlassian.net", "jira-fields": map[string]any{"event": "customfield_10050"}},
-			[]string{`HotShows.Jira.Site cannot be "http://example.atlassian.net": `},
+			[]string{`HotShows.Jira.Site cannot be "http://example.atlassian.net": `, "HotShows.Jira.Fields lacks name, onsale, "},
 		},
 		"an account is needed": {map[string]any{"webacl": "create"}, []string{"zone and webacl=create make a second stack in us-east-1"}},
 		"several things": {

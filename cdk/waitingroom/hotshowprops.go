@@ -98,6 +98,8 @@ func (j *Jira) check() error {
 	errs := []error{checkGiven(j.Site, "HotShows.Jira.Site", isSite, "give the site's https address without a path, such as https://example.atlassian.net")}
 	if len(j.Fields) == 0 {
 		errs = append(errs, errors.New("HotShows.Jira.Fields is missing: say which field holds what of a request, as in docs/jira.md"))
+	} else if missing := j.missing(); len(missing) > 0 {
+		errs = append(errs, fmt.Errorf("HotShows.Jira.Fields lacks %s: say which field holds it, as in docs/jira.md", strings.Join(missing, ", ")))
 	}
 	return errors.Join(append(errs, checkSettings(j.json(), "HotShows.Jira.Fields"))...)
 }
@@ -142,6 +144,11 @@ func (p *Product) json() string {
 }
 
 // json is the map of fields as lambdas/jira reads it.
+// missing are the members without which the function jira does not start.
+func (j *Jira) missing() []string {
+	return slices.DeleteFunc(names.JiraMembers(), func(member string) bool { return j.Fields[member] != nil })
+}
+
 func (j *Jira) json() string { return encoded(j.Fields) }
 
 // encoded is a value as JSON. Maps come sorted, so that the same props make the same template.

@@ -151,12 +151,13 @@ func (r *Room) allowProduct(prepare awslambda.Function, product Product) {
 	for _, action := range []string{"servicecatalog:ListLaunchPaths", "servicecatalog:ProvisionProduct"} {
 		r.allow(prepare, action, r.productARN(product))
 	}
-	// These know no resources. The condition is what AWS's own policy for end users has.
+	// These know no resources. The condition keeps to what the role provisioned: the user would be a session
+	// that bears the function's name, which another deployment may change.
 	prepare.AddToRolePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Actions: jsii.Strings("servicecatalog:DescribeProvisionedProduct", "servicecatalog:DescribeRecord",
 			"servicecatalog:TerminateProvisionedProduct"),
 		Resources:  jsii.Strings("*"),
-		Conditions: &map[string]any{"StringEquals": map[string]any{"servicecatalog:userLevel": "self"}},
+		Conditions: &map[string]any{"StringEquals": map[string]any{"servicecatalog:roleLevel": "self"}},
 	}))
 	if product.Portfolio != "" {
 		awsservicecatalog.NewCfnPortfolioPrincipalAssociation(r.Construct, jsii.String("PortfolioAccess"),

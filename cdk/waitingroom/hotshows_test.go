@@ -73,7 +73,7 @@ func TestHotShowVariablesSayWhatIsConnected(t *testing.T) {
 		"named": {
 			names.FunctionHotShow: {names.EnvSelfApproval: "true"},
 			names.FunctionJira: {names.EnvSelfApproval: "true", names.EnvJiraSite: "https://example.atlassian.net",
-				names.EnvJiraFields: `{"event":"customfield_10050"}`},
+				names.EnvJiraFields: encoded(jiraFields())},
 			names.FunctionPrepare: {names.EnvJiraSite: "https://example.atlassian.net",
 				names.EnvProduct: `{"product":"prod-abcdefghijklm","artifact":"pa-abcdefghijklm","path":"lpv3-abcdefghijklm","parameters":{"Size":"large"}}`},
 		},
@@ -168,7 +168,7 @@ func (r *Room) hotShowPermissions(t *testing.T) map[string]map[string][]string {
 func TestConditionsOfHotShows(t *testing.T) {
 	const (
 		items = `{"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["HOTSHOW*"]},"Null":{"dynamodb:LeadingKeys":"false"}}`
-		own   = `{"StringEquals":{"servicecatalog:userLevel":"self"}}`
+		own   = `{"StringEquals":{"servicecatalog:roleLevel":"self"}}`
 	)
 	onItems := []string{"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"}
 	for name, room := range withShows() {
@@ -290,7 +290,8 @@ func TestHotShowProps(t *testing.T) {
 		"a site with a path":   {site("https://example.atlassian.net/jira"), []string{"HotShows.Jira.Site "}},
 		"a site with a user":   {site("https://me@example.atlassian.net"), []string{"HotShows.Jira.Site "}},
 		"a site by itself":     {site("example.atlassian.net"), []string{"HotShows.Jira.Site "}},
-		"many fields":          {jira(func(j *Jira) { j.Fields = map[string]any{"event": strings.Repeat("a", 2500)} }), []string{"HotShows.Jira.Fields cannot be "}},
+		"many fields":          {jira(func(j *Jira) { j.Fields["event"] = strings.Repeat("a", 2500) }), []string{"HotShows.Jira.Fields cannot be "}},
+		"fields that miss":     {jira(func(j *Jira) { delete(j.Fields, "rate") }), []string{"HotShows.Jira.Fields lacks rate: "}},
 		"both, in one's order": {func(h *HotShows) { h.Product.ID, h.Jira.Site = "shop", "shop" }, []string{"HotShows.Product.ID ", "HotShows.Jira.Site "}},
 	}
 	for name, test := range tests {

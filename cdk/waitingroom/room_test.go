@@ -50,9 +50,18 @@ func everyProp(props Props) Props {
 			ID: "prod-abcdefghijklm", Artifact: "pa-abcdefghijklm", Path: "lpv3-abcdefghijklm", Portfolio: "port-abcdefghijklm",
 			Parameters: map[string]string{"Size": "large"},
 		},
-		Jira: &Jira{Site: "https://example.atlassian.net", Fields: map[string]any{"event": "customfield_10050"}},
+		Jira: &Jira{Site: "https://example.atlassian.net", Fields: jiraFields()},
 	}
 	return props
+}
+
+// jiraFields name one field for everything.
+func jiraFields() map[string]any {
+	fields := map[string]any{}
+	for _, member := range names.JiraMembers() {
+		fields[member] = "customfield_10050"
+	}
+	return fields
 }
 
 // document is a template with what this package's tests look for in it.

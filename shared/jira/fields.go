@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"waitingroom/shared/hotshow"
+	"waitingroom/shared/names"
 )
 
 // Fields says which fields of an issue hold what. It is names.EnvJiraFields as an object.
@@ -36,10 +37,6 @@ const (
 	memberCancelled  = "cancelled_statuses"
 )
 
-func requiredMembers() []string {
-	return []string{"event", memberName, "onsale", "visitors", "over", "rate", "target", memberApprovals}
-}
-
 func optionalMembers() []string { return []string{"prequeue", "closes", "ready_before", "keep_after"} }
 
 // defaultCancelled are the statuses that end a request where the deployment names none: Service
@@ -59,7 +56,7 @@ func ParseFields(text string) (Fields, error) {
 			problems = append(problems, fmt.Errorf("field of Jira %q: %w", member, err))
 		}
 	}
-	for _, member := range requiredMembers() {
+	for _, member := range names.JiraMembers() {
 		if _, ok := given[member]; !ok {
 			problems = append(problems, fmt.Errorf("field of Jira %q: it is missing", member))
 		}
@@ -87,7 +84,7 @@ func (f *Fields) set(member string, value json.RawMessage) error {
 		f.project = text
 	case member == memberIssueType:
 		f.issueType = text
-	case slices.Contains(requiredMembers(), member), slices.Contains(optionalMembers(), member),
+	case slices.Contains(names.JiraMembers(), member), slices.Contains(optionalMembers(), member),
 		strings.HasPrefix(member, memberName+"/"):
 		f.members[member] = text
 	default:

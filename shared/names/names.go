@@ -86,6 +86,11 @@ const (
 // where Jira is connected.
 func HotShowFunctions() []string { return []string{FunctionHotShow, FunctionJira, FunctionPrepare} }
 
+// JiraMembers are what EnvJiraFields has to name a field for; others may be named besides.
+func JiraMembers() []string {
+	return []string{"event", "name", "onsale", "visitors", "over", "rate", "target", "approvals"}
+}
+
 // LiveAlias is the alias of join and admit that the API calls.
 const LiveAlias = "live"
 
