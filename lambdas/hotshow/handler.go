@@ -49,6 +49,9 @@ type Desk struct {
 	Random       io.Reader // of shows' ids
 	Now          func() time.Time
 	Log          *slog.Logger
+
+	rates   memory[int] // that promoters have set, by event
+	ringing memory[[]Alarm]
 }
 
 // Listed is a show in the list of all.

@@ -87,17 +87,59 @@ func (d *Desk) sale(ctx context.Context, r httpapi.Request) (httpapi.Response, e
 		status, _, err = d.Statuses.Status(ctx, event)
 		return err
 	})
-	read("rate", func() error {
-		texts, err := d.Parameters.Event(ctx, event)
-		rate = rateOf(texts)
+	read("rate", func() (err error) {
+		rate, err = d.rates.recent(d.Now(), event, func() (int, error) {
+			texts, err := d.Parameters.Event(ctx, event)
+			return rateOf(texts), err
+		})
 		return err
 	})
 	read("alarms", func() (err error) {
-		alarms, err = d.Alarms.Ringing(ctx)
+		alarms, err = d.ringing.recent(d.Now(), "", func() ([]Alarm, error) { return d.Alarms.Ringing(ctx) })
 		return err
 	})
 	reads.Wait()
 	return httpapi.OK(http.StatusOK, describe(event, status, rate, alarms))
+}
+
+const (
+	// keptFor is how long a rate and the alarms are told from memory. Terminals ask every two seconds, and
+	// Parameter Store's quota of 40 reads a second is tick's too.
+	keptFor = 10 * time.Second
+	// mostKept bounds the memory: of more events than that, some are read again.
+	mostKept = 100
+)
+
+// memory keeps what was read a moment ago, by what it is about.
+type memory[T any] struct {
+	mu    sync.Mutex
+	known map[string]remembered[T]
+}
+
+type remembered[T any] struct {
+	at    time.Time
+	value T
+}
+
+// recent is a value that is at most keptFor old, or else read anew. An error is not kept.
+func (m *memory[T]) recent(now time.Time, about string, read func() (T, error)) (T, error) {
+	m.mu.Lock()
+	kept, ok := m.known[about]
+	m.mu.Unlock()
+	if age := now.Sub(kept.at); ok && 0 <= age && age < keptFor {
+		return kept.value, nil
+	}
+	value, err := read()
+	if err != nil {
+		return value, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.known == nil || len(m.known) >= mostKept {
+		m.known = map[string]remembered[T]{}
+	}
+	m.known[about] = remembered[T]{now, value}
+	return value, nil
 }
 
 func describe(event string, s room.Status, rate int, alarms []Alarm) Sale {

@@ -46,6 +46,7 @@ func TestSale(t *testing.T) {
 	}
 	for _, test := range tests {
 		test.change()
+		w.now = w.now.Add(10 * time.Second) // what was read is told from memory until then
 		response := w.call(asker, "GET", names.PathHotShowSale, show.ID, "")
 		if response.StatusCode != http.StatusOK || !strings.Contains(response.Body, test.want) || !json.Valid([]byte(response.Body)) {
 			t.Errorf("%s: %s, want %s", test.name, response.Body, test.want)
@@ -55,6 +56,30 @@ func TestSale(t *testing.T) {
 		if !strings.Contains(w.log.String(), "sale told without its "+what) {
 			t.Errorf("the log does not tell that the %s could not be read:\n%s", what, w.log.String())
 		}
+	}
+}
+
+// Terminals that watch take no more of the account's quotas than one does.
+func TestSaleIsToldFromMemory(t *testing.T) {
+	w := newWorld(t)
+	show := w.ask()
+	sale := func() string { return w.call(asker, "GET", names.PathHotShowSale, show.ID, "").Body }
+	w.texts, w.alarms = map[string]string{"rate": "600"}, []api.Alarm{}
+	w.status = room.Status{Event: "winter-tour", Phase: room.Open, Line: 1}
+	first := sale()
+	w.texts, w.alarms, w.status.Line = map[string]string{"rate": "700"}, nil, 2
+	w.now = w.now.Add(10*time.Second - 1)
+	if got := sale(); !strings.Contains(got, `"rate_set":600`) || !strings.Contains(got, `"alarms":[]`) || !strings.Contains(got, `"line":2`) {
+		t.Errorf("%s, after %s", got, first)
+	}
+	w.now = w.now.Add(1)
+	if got := sale(); !strings.Contains(got, `"rate_set":700`) {
+		t.Errorf("ten seconds later: %s", got)
+	}
+	w.now = w.now.Add(-time.Hour)
+	w.texts = map[string]string{"rate": "800"}
+	if got := sale(); !strings.Contains(got, `"rate_set":800`) {
+		t.Errorf("after the clock was set back: %s", got)
 	}
 }
 
