@@ -21,12 +21,14 @@ import (
 // a run of tick, which lives 180 s, the time to finish its last step and hand the lease over.
 // makeTimeout leaves passkey the time until its new role may do what it was just allowed to do.
 // prepareTimeout leaves a run of prepare, which works for 50 s, the time to store what it has done.
+// doorTimeout is for jira, which may take 12 s to write a comment; Jira itself waits some 20 s.
 const (
 	answerTimeout = 10
 	tickTimeout   = 210
 	makeTimeout   = 90
 
 	prepareTimeout = 60
+	doorTimeout    = 20
 )
 
 // How often and for how many seconds a change of a parameter is brought to settings again.
@@ -87,6 +89,8 @@ func (r *Room) newFunction(name string) awslambda.Function {
 		props.Timeout = awscdk.Duration_Seconds(jsii.Number(prepareTimeout))
 		props.RetryAttempts = jsii.Number(0)
 		props.MaxEventAge = awscdk.Duration_Seconds(jsii.Number(60))
+	case names.FunctionJira:
+		props.Timeout = awscdk.Duration_Seconds(jsii.Number(doorTimeout))
 	case names.FunctionSettings:
 		// Retries are for the sake of the alarm, a minute and then two minutes later; tick reads the
 		// parameter by itself within a minute, so an older event has nothing left to do.

@@ -95,7 +95,7 @@ func (j *Jira) check() error {
 	if j == nil {
 		return nil
 	}
-	errs := []error{checkGiven(j.Site, "HotShows.Jira.Site", isSite, "give the site's https address without a path, such as https://example.atlassian.net")}
+	errs := []error{checkGiven(j.Site, "HotShows.Jira.Site", isSite, "give the site's https address without a path, such as https://example.atlassian.net, or https://api.atlassian.com/ex/jira/<cloud id>")}
 	if len(j.Fields) == 0 {
 		errs = append(errs, errors.New("HotShows.Jira.Fields is missing: say which field holds what of a request, as in docs/jira.md"))
 	} else if missing := j.missing(); len(missing) > 0 {
@@ -119,10 +119,14 @@ func checkSettings(encoded, prop string) error {
 	return fmt.Errorf("%s cannot be %d bytes as JSON: give %d at most", prop, len(encoded), mostSettings)
 }
 
+// scopedSite is where Jira answers to tokens with scopes.
+// https://support.atlassian.com/atlassian-account/docs/manage-api-tokens-for-your-atlassian-account/
+var scopedSite = regexp.MustCompile(`^https://api\.atlassian\.com/ex/jira/[0-9a-f-]{36}$`)
+
 // isSite takes what a path can be added to.
 func isSite(address string) bool {
 	u, err := url.Parse(address)
-	return err == nil && u.Scheme == "https" && isHostName(u.Host) && address == "https://"+u.Host
+	return err == nil && u.Scheme == "https" && isHostName(u.Host) && address == "https://"+u.Host || scopedSite.MatchString(address)
 }
 
 // functions are those that a room with hot shows runs besides the others.

@@ -47,7 +47,7 @@ func TestHotShowsOnlyAdd(t *testing.T) {
 }
 
 func TestHotShowFunctions(t *testing.T) {
-	timeouts := map[string]float64{names.FunctionHotShow: 10, names.FunctionJira: 10, names.FunctionPrepare: 60}
+	timeouts := map[string]float64{names.FunctionHotShow: 10, names.FunctionJira: 20, names.FunctionPrepare: 60}
 	for name, room := range withShows() {
 		for _, function := range room.props.HotShows.functions() {
 			_, deployed := room.function(t, function)
@@ -288,6 +288,7 @@ func TestHotShowProps(t *testing.T) {
 		"a site over http":     {site("http://example.atlassian.net"), []string{"HotShows.Jira.Site "}},
 		"a site with a slash":  {site("https://example.atlassian.net/"), []string{"HotShows.Jira.Site "}},
 		"a site with a path":   {site("https://example.atlassian.net/jira"), []string{"HotShows.Jira.Site "}},
+		"another API's site":   {site("https://api.atlassian.com/ex/confluence/11223344-a1b2-3b33-c444-def123456789"), []string{"HotShows.Jira.Site "}},
 		"a site with a user":   {site("https://me@example.atlassian.net"), []string{"HotShows.Jira.Site "}},
 		"a site by itself":     {site("example.atlassian.net"), []string{"HotShows.Jira.Site "}},
 		"many fields":          {jira(func(j *Jira) { j.Fields["event"] = strings.Repeat("a", 2500) }), []string{"HotShows.Jira.Fields cannot be "}},
@@ -307,5 +308,14 @@ func TestPlaceholdersAreThoseOfPrepare(t *testing.T) {
 	values, _, _ = strings.Cut(values, "\n}\n")
 	if got := placeholder.FindAllString(values, -1); !slices.Equal(slices.Sorted(slices.Values(got)), placeholders()) {
 		t.Errorf("prepare knows %q, and the props %q", got, placeholders())
+	}
+}
+
+// Tokens with scopes are for another address than the site's own.
+func TestSites(t *testing.T) {
+	for _, site := range []string{"https://example.atlassian.net", "https://jira.example.com", "https://api.atlassian.com/ex/jira/11223344-a1b2-3b33-c444-def123456789"} {
+		if !isSite(site) {
+			t.Errorf("%s is no site", site)
+		}
 	}
 }
