@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"waitingroom/local/dynamodb"
+	"waitingroom/local/dynamodb/dynamodbtest"
 	"waitingroom/shared/room"
 	"waitingroom/shared/store"
 )
@@ -30,7 +31,7 @@ func newTable(t testing.TB) *dynamodb.Engine {
 
 // inProcess is the SDK's client of an engine, without a socket.
 func inProcess(engine *dynamodb.Engine) *sdk.Client {
-	return connect("http://engine", func(o *sdk.Options) {
+	return dynamodbtest.Connect("http://engine", func(o *sdk.Options) {
 		o.HTTPClient = dynamodb.InProcess(dynamodb.NewHandler(engine, engine))
 	})
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	smithytime "github.com/aws/smithy-go/time"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
@@ -60,19 +60,8 @@ func repeated[In, Out any](ctx context.Context, c *Caller, in *In, options []fun
 		if delayErr != nil {
 			return nil, errors.Join(err, delayErr)
 		}
-		if wait(ctx, delay) != nil {
+		if smithytime.SleepWithContext(ctx, delay) != nil {
 			return nil, errors.Join(err, ctx.Err())
 		}
-	}
-}
-
-func wait(ctx context.Context, delay time.Duration) error {
-	timer := time.NewTimer(delay)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

@@ -19,10 +19,8 @@ import (
 	"github.com/aws/smithy-go"
 
 	"waitingroom/local/dynamodb"
+	"waitingroom/local/dynamodb/dynamodbtest"
 )
-
-// endpointVariable names the environment variable with the address of another DynamoDB engine.
-const endpointVariable = "DYNAMODB_ENDPOINT"
 
 // twins are an engine of ours and, if there is one at hand, another, each with a table.
 type twins struct {
@@ -33,8 +31,8 @@ type twins struct {
 func newTwins(t *testing.T) twins {
 	engine := dynamodb.NewEngine()
 	tw := twins{ours: inProcess(engine), table: "twins-" + rand.Text()}
-	if endpoint := os.Getenv(endpointVariable); endpoint != "" {
-		tw.other = connect(endpoint)
+	if endpoint := os.Getenv(dynamodbtest.Endpoint); endpoint != "" {
+		tw.other = dynamodbtest.Connect(endpoint)
 	}
 	for _, client := range tw.clients() {
 		if err := dynamodb.CreateTable(t.Context(), client, tw.table); err != nil {

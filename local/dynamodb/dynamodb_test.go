@@ -13,13 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"waitingroom/local/dynamodb"
+	"waitingroom/local/dynamodb/dynamodbtest"
 	"waitingroom/shared/room"
 	"waitingroom/shared/store"
 )
@@ -34,19 +32,7 @@ func newHandler() http.Handler {
 func start(t testing.TB, handler http.Handler) *sdk.Client {
 	listener := httptest.NewServer(handler)
 	t.Cleanup(listener.Close)
-	return connect(listener.URL)
-}
-
-// connect returns a client that tries again without delay.
-func connect(endpoint string, options ...func(*sdk.Options)) *sdk.Client {
-	return sdk.New(sdk.Options{
-		BaseEndpoint: aws.String(endpoint),
-		Region:       "eu-west-1",
-		Credentials:  credentials.NewStaticCredentialsProvider("local", "local", ""),
-		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
-			o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
-		}),
-	}, options...)
+	return dynamodbtest.Connect(listener.URL)
 }
 
 type attributes = map[string]types.AttributeValue

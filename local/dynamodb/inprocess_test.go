@@ -12,6 +12,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"waitingroom/local/dynamodb"
+	"waitingroom/local/dynamodb/dynamodbtest"
 )
 
 // sent is a request's body, to be sent again.
@@ -22,7 +23,7 @@ func (s sent) open() io.ReadCloser { return io.NopCloser(strings.NewReader(strin
 // recordBody returns the body that the SDK sends for a call.
 func recordBody(t testing.TB, call func(*sdk.Client)) sent {
 	var body sent
-	call(connect("http://engine", func(o *sdk.Options) {
+	call(dynamodbtest.Connect("http://engine", func(o *sdk.Options) {
 		o.Retryer = aws.NopRetryer{}
 		o.HTTPClient = dynamodb.InProcess(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			read, err := io.ReadAll(r.Body)
@@ -61,7 +62,7 @@ func TestBrokenConnectionIsTriedAgain(t *testing.T) {
 		}
 		return nil
 	}}
-	client := connect("http://engine", func(o *sdk.Options) { o.HTTPClient = dynamodb.InProcess(dynamodb.NewHandler(engine, items)) })
+	client := dynamodbtest.Connect("http://engine", func(o *sdk.Options) { o.HTTPClient = dynamodb.InProcess(dynamodb.NewHandler(engine, items)) })
 	out, err := client.UpdateItem(t.Context(), count())
 	if err != nil || calls != 3 || !same(out.Attributes["n"], number("1")) {
 		t.Errorf("%v, %v after %d calls, want n = 1 after 3", out, err, calls)
@@ -78,7 +79,7 @@ func TestCancelledCallReachesNobody(t *testing.T) {
 	engine := newTable(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	items := before{engine, func() error { t.Error("the handler was called"); return nil }}
-	client := connect("http://engine", func(o *sdk.Options) { o.HTTPClient = dynamodb.InProcess(dynamodb.NewHandler(engine, items)) })
+	client := dynamodbtest.Connect("http://engine", func(o *sdk.Options) { o.HTTPClient = dynamodb.InProcess(dynamodb.NewHandler(engine, items)) })
 	cancel()
 	if _, err := client.UpdateItem(ctx, count()); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want %v", err, context.Canceled)

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"waitingroom/local/dynamodb"
+	"waitingroom/local/dynamodb/dynamodbtest"
 )
 
 // post sends a body as a program without the SDK would, and returns the status, the error's type and
@@ -181,7 +182,7 @@ func TestErrorsArriveAsTheyAre(t *testing.T) {
 	}
 	for _, test := range tests {
 		items := failing{newTable(t), &dynamodb.Refused{Err: test}}
-		client := connect("http://engine", func(o *sdk.Options) {
+		client := dynamodbtest.Connect("http://engine", func(o *sdk.Options) {
 			o.Retryer = aws.NopRetryer{}
 			o.HTTPClient = dynamodb.InProcess(dynamodb.NewHandler(items.Engine, items))
 		})

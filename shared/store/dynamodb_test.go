@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
 
+	"waitingroom/local/dynamodb/dynamodbtest"
 	"waitingroom/shared/room"
 	"waitingroom/shared/store"
 )
@@ -349,7 +350,7 @@ func TestAttempts(t *testing.T) {
 	}
 	for _, test := range tests {
 		attempts.Store(0)
-		err := test.tried(store.New(connect(endpoint.URL), "table", time.Now))
+		err := test.tried(store.New(dynamodbtest.Connect(endpoint.URL), "table", time.Now))
 		if err == nil || errors.Is(err, store.ErrThrottled) {
 			t.Errorf("%s: %v", test.name, err)
 		}
@@ -390,7 +391,7 @@ func TestLostAnswers(t *testing.T) {
 	engine := &lossy{engine: newEngine()}
 	endpoint := httptest.NewServer(engine)
 	t.Cleanup(endpoint.Close)
-	client := connect(endpoint.URL)
+	client := dynamodbtest.Connect(endpoint.URL)
 	s, run := store.New(client, table(t, client), time.Now), newRun(t)
 
 	// Those that are not repeated report an unknown outcome, and happened once.

@@ -2,19 +2,16 @@ package store_test
 
 import (
 	"context"
-	"crypto/rand"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	engine "waitingroom/local/dynamodb"
+	"waitingroom/local/dynamodb/dynamodbtest"
 	"waitingroom/shared/room"
 	"waitingroom/shared/store"
 )
@@ -48,9 +45,6 @@ var (
 	_ store.API = (*dynamodb.Client)(nil)
 )
 
-// endpointVariable names the environment variable with the address of another DynamoDB engine.
-const endpointVariable = "DYNAMODB_ENDPOINT"
-
 // onEveryTable runs a test against the tables at hand: one of the engine in this process, as the room
 // on one machine reaches it and over a socket, and one at the endpoint in the environment.
 func onEveryTable(t *testing.T, test func(*testing.T, *dynamodb.Client, string)) {
@@ -61,15 +55,15 @@ func onEveryTable(t *testing.T, test func(*testing.T, *dynamodb.Client, string))
 	t.Run("socket", func(t *testing.T) {
 		endpoint := httptest.NewServer(newEngine())
 		t.Cleanup(endpoint.Close)
-		client := connect(endpoint.URL)
+		client := dynamodbtest.Connect(endpoint.URL)
 		test(t, client, table(t, client))
 	})
 	t.Run("endpoint", func(t *testing.T) {
-		endpoint := os.Getenv(endpointVariable)
+		endpoint := os.Getenv(dynamodbtest.Endpoint)
 		if endpoint == "" {
-			t.Skipf("set %s to test another engine, such as http://127.0.0.1:8000 for DynamoDB Local", endpointVariable)
+			t.Skipf("set %s to test another engine, such as http://127.0.0.1:8000 for DynamoDB Local", dynamodbtest.Endpoint)
 		}
-		client := connect(endpoint)
+		client := dynamodbtest.Connect(endpoint)
 		test(t, client, table(t, client))
 	})
 }
@@ -80,31 +74,10 @@ func newEngine() http.Handler {
 }
 
 func inProcess() *dynamodb.Client {
-	return connect("http://engine", func(o *dynamodb.Options) { o.HTTPClient = engine.InProcess(newEngine()) })
+	return dynamodbtest.Connect("http://engine", func(o *dynamodb.Options) { o.HTTPClient = engine.InProcess(newEngine()) })
 }
 
-// connect returns a client that retries without delay.
-func connect(endpoint string, options ...func(*dynamodb.Options)) *dynamodb.Client {
-	return dynamodb.New(dynamodb.Options{
-		BaseEndpoint: aws.String(endpoint),
-		Region:       "eu-west-1",
-		Credentials:  credentials.NewStaticCredentialsProvider("local", "local", ""),
-		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
-			o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
-		}),
-	}, options...)
-}
-
-// table creates a table of the test's own and deletes it at the end.
+// table is one of the test's own.
 func table(t *testing.T, client *dynamodb.Client) string {
-	name := "contract-" + rand.Text()
-	if err := engine.CreateTable(t.Context(), client, name); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if _, err := client.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: aws.String(name)}); err != nil {
-			t.Errorf("delete table: %v", err)
-		}
-	})
-	return name
+	return dynamodbtest.Table(t, client, "contract-")
 }
