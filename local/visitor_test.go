@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"time"
 
+	smithytime "github.com/aws/smithy-go/time"
+
 	"waitingroom/shared/names"
 	"waitingroom/shared/room"
 )
@@ -231,13 +233,4 @@ func moment(text string) time.Time {
 }
 
 // pause lets time pass as a page does between two requests.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
+func pause(ctx context.Context, d time.Duration) error { return smithytime.SleepWithContext(ctx, d) }

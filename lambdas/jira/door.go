@@ -107,7 +107,7 @@ func (d *Door) ask(ctx context.Context, w jira.Webhook) (answer Answer, done boo
 		return Answer{Outcome: ignored, Why: "nothing was asked for that could end"}, true, nil
 	}
 	if v.early(0) {
-		return Answer{}, false, TooEarly
+		return Answer{}, false, tooEarly
 	}
 	if v.invalid != nil {
 		answer, err := d.refuse(ctx, w, w.Issue.Key, v.wrong(v.invalid))
@@ -156,7 +156,7 @@ func (d *Door) update(ctx context.Context, w jira.Webhook, show *hotshow.Show, o
 		v.news = v.invalid == nil && (!v.request.Equal(show.Request) || show.Jira.Seen == v.decision.At.UnixMilli())
 	}
 	if show.State == hotshow.Requested && v.early(show.Jira.Seen) {
-		return Answer{}, TooEarly
+		return Answer{}, tooEarly
 	}
 	made, notices := v.apply(show)
 	changes = append(changes, made...)

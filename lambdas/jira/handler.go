@@ -41,9 +41,9 @@ type Door struct {
 // The door's own problems. Jira sends a webhook again after 408, 409, 425, 429, 5xx and no answer, and
 // after nothing else: https://developer.atlassian.com/cloud/jira/platform/webhooks/#retry-policy
 var (
-	BadSignature = &httpapi.Problem{Code: "bad-signature", Status: http.StatusUnauthorized, Title: "Bad signature",
+	badSignature = &httpapi.Problem{Code: "bad-signature", Status: http.StatusUnauthorized, Title: "Bad signature",
 		Detail: "The webhook is not signed with this room's secret. Set the same secret in Jira and in Secrets Manager."}
-	TooEarly = &httpapi.Problem{Code: "too-early", Status: http.StatusTooEarly, Title: "Too early",
+	tooEarly = &httpapi.Problem{Code: "too-early", Status: http.StatusTooEarly, Title: "Too early",
 		Detail: "An earlier webhook of this issue may still be on its way. Send this one again in some minutes."}
 )
 
@@ -75,7 +75,7 @@ func NewHandler(d *Door) httpapi.Handler {
 		}
 		if err := credentials.Verify(body, httpapi.Header(r, jira.SignatureHeader)); err != nil {
 			d.Log.WarnContext(ctx, "webhook refused", "request", r.RequestContext.RequestID, "error", err)
-			return httpapi.Response{}, BadSignature
+			return httpapi.Response{}, badSignature
 		}
 		webhook, err := jira.ParseWebhook(body)
 		if err != nil {

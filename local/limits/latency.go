@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	smithytime "github.com/aws/smithy-go/time"
 )
 
 // Latency is how long calls take: a log-normal distribution by two of its points, as latencies of
@@ -60,12 +62,5 @@ func (l *delays) wait(ctx context.Context, d direction) error {
 	if delay == 0 {
 		return ctx.Err()
 	}
-	timer := time.NewTimer(delay)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return smithytime.SleepWithContext(ctx, delay)
 }

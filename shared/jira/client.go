@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	smithytime "github.com/aws/smithy-go/time"
 )
 
 // What a comment that could not be written means.
@@ -96,14 +98,7 @@ func wait(ctx context.Context, pause time.Duration) bool {
 	if end, ok := ctx.Deadline(); ok && time.Until(end) <= pause {
 		return false
 	}
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return smithytime.SleepWithContext(ctx, pause) == nil
 }
 
 // writeOnce looks before it writes: the answer to an earlier attempt may have been lost. Two that look at

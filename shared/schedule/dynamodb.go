@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	smithytime "github.com/aws/smithy-go/time"
 
 	"waitingroom/shared/hotshow"
 )
@@ -399,14 +400,7 @@ func pause(ctx context.Context, longest time.Duration) error {
 	if err != nil {
 		return err
 	}
-	timer := time.NewTimer(time.Duration(cut.Int64()))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return smithytime.SleepWithContext(ctx, time.Duration(cut.Int64()))
 }
 
 func failed(operation string, err error) error {

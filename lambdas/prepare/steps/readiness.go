@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/aws/smithy-go"
+	smithytime "github.com/aws/smithy-go/time"
 	"golang.org/x/time/rate"
 
 	"waitingroom/lambdas/prepare"
@@ -230,14 +231,7 @@ func (p *probe) pause(ctx context.Context, d time.Duration) bool {
 	if p.now().Add(d).After(p.end) {
 		return false
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return smithytime.SleepWithContext(ctx, d) == nil
 }
 
 // errInUse means that another show has the event.
