@@ -63,19 +63,8 @@ func problemOf(err error) *httpapi.Problem {
 	return httpapi.ProblemOf(err)
 }
 
-// Answer wraps h so that every error becomes a problem document. It is not httpapi's, which counts
-// refusals: those are visitors', and what is refused here is no sign of trouble with a sale. What is
-// ours to mend is logged; bodies are not, since an address in one may hold what nobody is to know.
+// Answer wraps h so that every error becomes a problem document. What is refused here is no sign of
+// trouble with a sale, and a body's address may hold what nobody is to know.
 func Answer(h httpapi.Handler, log *slog.Logger) func(context.Context, httpapi.Request) (httpapi.Response, error) {
-	return func(ctx context.Context, r httpapi.Request) (httpapi.Response, error) {
-		response, err := h(ctx, r)
-		if err == nil {
-			return response, nil
-		}
-		p := problemOf(err)
-		if p == httpapi.Internal {
-			log.ErrorContext(ctx, "request failed", "route", r.Resource, "request", r.RequestContext.RequestID, "error", err)
-		}
-		return p.Response(), nil
-	}
+	return h.Uncounted(log, problemOf)
 }

@@ -91,21 +91,10 @@ func NewHandler(d *Door) httpapi.Handler {
 	}
 }
 
-// Respond wraps h so that every error becomes a problem document. It is not httpapi's, which counts refusals
-// as visitors' and by their codes: the door is open to everybody, and a metric is paid for. What is ours to
-// mend is logged; bodies are not, since they are about people.
+// Respond wraps h so that every error becomes a problem document. The door is open to everybody, and a
+// metric of what it refuses would be paid for; its bodies are about people.
 func Respond(h httpapi.Handler, log *slog.Logger) func(context.Context, httpapi.Request) (httpapi.Response, error) {
-	return func(ctx context.Context, r httpapi.Request) (httpapi.Response, error) {
-		response, err := h(ctx, r)
-		if err == nil {
-			return response, nil
-		}
-		p := httpapi.ProblemOf(err)
-		if p.Status >= http.StatusInternalServerError {
-			log.ErrorContext(ctx, "request failed", "route", r.Resource, "request", r.RequestContext.RequestID, "error", err)
-		}
-		return p.Response(), nil
-	}
+	return h.Uncounted(log, httpapi.ProblemOf)
 }
 
 // bodyOf is the body as Jira signed it.

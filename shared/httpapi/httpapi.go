@@ -55,6 +55,23 @@ func (h Handler) Answer(log *slog.Logger, counts *metrics.Log) func(context.Cont
 	}
 }
 
+// Uncounted is Answer for functions that no visitor calls, with their own table from errors to problems:
+// refusals are not counted, since those that are watched are visitors'. What is ours to mend is logged;
+// bodies are not.
+func (h Handler) Uncounted(log *slog.Logger, problemOf func(error) *Problem) func(context.Context, Request) (Response, error) {
+	return func(ctx context.Context, r Request) (Response, error) {
+		response, err := h(ctx, r)
+		if err == nil {
+			return response, nil
+		}
+		p := problemOf(err)
+		if p.Status >= http.StatusInternalServerError {
+			log.ErrorContext(ctx, "request failed", "route", r.Resource, "request", r.RequestContext.RequestID, "error", err)
+		}
+		return p.Response(), nil
+	}
+}
+
 // Event returns the event that the request's path names, or UnknownEvent if none can have that
 // name: what anybody can make up never reaches the table.
 func Event(r Request) (string, error) {
