@@ -2,9 +2,7 @@ package hotshow
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"strconv"
@@ -17,7 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 
 	"waitingroom/shared/httpapi"
-	"waitingroom/shared/names"
 	"waitingroom/shared/room"
 	"waitingroom/shared/settings"
 )
@@ -168,48 +165,6 @@ func rateOf(texts map[string]string) int {
 		return 0
 	}
 	return rate
-}
-
-const (
-	statusLimit   = 3 * time.Second // of reading a status
-	longestStatus = 64 << 10        // bytes
-)
-
-// PublicStatuses reads the documents that visitors' pages poll.
-type PublicStatuses struct {
-	address string
-	client  *http.Client
-}
-
-// NewPublicStatuses reads below the room's own address, which has no trailing slash. A nil transport is
-// Go's own.
-func NewPublicStatuses(address string, transport http.RoundTripper) *PublicStatuses {
-	return &PublicStatuses{address, &http.Client{Transport: transport, Timeout: statusLimit}}
-}
-
-// Status implements Statuses.
-func (p *PublicStatuses) Status(ctx context.Context, event string) (status room.Status, found bool, err error) {
-	address := p.address + names.StatusPrefix + event + ".json"
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return room.Status{}, false, err
-	}
-	answer, err := p.client.Do(request)
-	if err != nil {
-		return room.Status{}, false, err
-	}
-	defer answer.Body.Close()
-	switch answer.StatusCode {
-	case http.StatusNotFound:
-		return room.Status{}, false, nil
-	case http.StatusOK:
-	default:
-		return room.Status{}, false, fmt.Errorf("%s answers %s", address, answer.Status)
-	}
-	if err := json.NewDecoder(io.LimitReader(answer.Body, longestStatus)).Decode(&status); err != nil {
-		return room.Status{}, false, fmt.Errorf("read %s: %w", address, err)
-	}
-	return status, true, nil
 }
 
 // CloudWatch is what CloudWatchAlarms needs of *cloudwatch.Client.

@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -80,39 +78,6 @@ func TestSaleIsToldFromMemory(t *testing.T) {
 	w.texts = map[string]string{"rate": "800"}
 	if got := sale(); !strings.Contains(got, `"rate_set":800`) {
 		t.Errorf("after the clock was set back: %s", got)
-	}
-}
-
-func TestPublicStatuses(t *testing.T) {
-	tests := []struct {
-		name   string
-		status int
-		body   string
-		found  bool
-		fails  bool
-	}{
-		{"a status", 200, `{"event":"demo","phase":"open","line":7,"new":[]}`, true, false},
-		{"none", 404, "no", false, false},
-		{"a broken CDN", 502, "no", false, true},
-		{"half a document", 200, `{"event":`, false, true},
-		{"one without end", 200, `{"event":"` + strings.Repeat("a", 1<<20), false, true},
-	}
-	for _, test := range tests {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path != "/status/demo.json" {
-				t.Errorf("asked for %s", r.URL)
-			}
-			w.WriteHeader(test.status)
-			io.WriteString(w, test.body)
-		}))
-		status, found, err := api.NewPublicStatuses(server.URL, nil).Status(t.Context(), "demo")
-		if found != test.found || (err != nil) != test.fails || found && status.Line != 7 {
-			t.Errorf("%s: %+v, %v, %v", test.name, status, found, err)
-		}
-		server.Close()
-		if _, _, err := api.NewPublicStatuses(server.URL, nil).Status(t.Context(), "demo"); err == nil {
-			t.Errorf("%s: a room that does not answer has a status", test.name)
-		}
 	}
 }
 

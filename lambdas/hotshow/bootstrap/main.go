@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"log"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"waitingroom/lambdas/hotshow"
 	"waitingroom/shared/deployment"
 	"waitingroom/shared/names"
+	"waitingroom/shared/publish"
 	"waitingroom/shared/schedule"
 	"waitingroom/shared/settings"
 )
@@ -35,7 +37,7 @@ func main() {
 	}
 	lambda.Start(hotshow.Answer(hotshow.NewHandler(&hotshow.Desk{
 		Shows:        schedule.New(dynamodb.NewFromConfig(d.AWS), d.Env(names.EnvTable)),
-		Statuses:     hotshow.NewPublicStatuses(d.Env(names.EnvIssuer), nil),
+		Statuses:     publish.NewStatuses(d.Env(names.EnvIssuer), http.DefaultClient),
 		Parameters:   parameters,
 		Alarms:       hotshow.NewCloudWatchAlarms(cloudwatch.NewFromConfig(d.AWS), d.Env(names.EnvRoom)),
 		SelfApproval: selfApproval, Random: rand.Reader, Now: time.Now, Log: d.Log,

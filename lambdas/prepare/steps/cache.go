@@ -61,7 +61,7 @@ func (c *Cache) Up(ctx context.Context, t *prepare.Task) (hotshow.Progress, erro
 	if _, err := c.warm(ctx, names.JWKSPath); err != nil {
 		return "", err
 	}
-	if _, _, err := c.room.status(ctx, event); err != nil {
+	if _, _, err := c.room.Status(ctx, event); err != nil {
 		return "", err
 	}
 	return hotshow.Up, nil

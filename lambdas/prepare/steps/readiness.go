@@ -309,7 +309,7 @@ func (p *probe) leave(ctx context.Context, progress hotshow.Progress) (hotshow.P
 
 // begin clears away what an earlier probe may have left, and decides when this one goes on sale.
 func (p *probe) begin(ctx context.Context) (bool, error) {
-	status, found, err := p.room.status(ctx, p.event())
+	status, found, err := p.room.Status(ctx, p.event())
 	if err != nil {
 		return false, err
 	}
@@ -453,8 +453,8 @@ func (p *probe) tryVisit(ctx context.Context) error {
 
 // opened returns nil if the status says that the probe is open.
 func (p *probe) opened(ctx context.Context) error {
-	status, found, err := p.room.status(ctx, p.event())
-	address := p.room.address + statusPath(p.event())
+	status, found, err := p.room.Status(ctx, p.event())
+	address := p.room.address + names.StatusPrefix + p.event() + ".json"
 	switch {
 	case err != nil:
 		return err
@@ -558,7 +558,7 @@ func (p *probe) close(ctx context.Context) (gone bool, err error) {
 	}
 	since := p.heldTime(heldProbeClosing)
 	for told := false; ; {
-		status, found, err := p.room.status(ctx, p.event())
+		status, found, err := p.room.Status(ctx, p.event())
 		if err != nil {
 			return false, err
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"waitingroom/shared/names"
+	"waitingroom/shared/publish"
 	"waitingroom/shared/room"
 )
 
@@ -26,6 +27,7 @@ const (
 
 // Room is the waiting room as visitors reach it, through its public address.
 type Room struct {
+	*publish.Statuses
 	address string
 	client  *http.Client
 }
@@ -33,11 +35,12 @@ type Room struct {
 // NewRoom returns the room at address, which has no trailing slash. A nil transport is Go's own. No
 // redirect is followed: one may lead to the shop, with a pass.
 func NewRoom(address string, transport http.RoundTripper) *Room {
-	return &Room{address, &http.Client{
+	client := &http.Client{
 		Transport:     transport,
 		Timeout:       answerWithin,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	}
+	return &Room{publish.NewStatuses(address, client), address, client}
 }
 
 // reply is an answer that has been read.
@@ -94,29 +97,6 @@ func (a reply) retryAfter(otherwise time.Duration) time.Duration {
 		return time.Duration(min(seconds, 60)) * time.Second
 	}
 	return otherwise
-}
-
-func statusPath(event string) string { return names.StatusPrefix + event + ".json" }
-
-// status reads what visitors' pages are told of an event, and whether there is anything.
-func (r *Room) status(ctx context.Context, event string) (status room.Status, found bool, err error) {
-	path := statusPath(event)
-	a, err := r.ask(ctx, http.MethodGet, path, "", nil)
-	switch {
-	case err != nil:
-		return room.Status{}, false, err
-	case a.status == http.StatusNotFound:
-		return room.Status{}, false, nil
-	case a.status != http.StatusOK:
-		return room.Status{}, false, r.unexpected(http.MethodGet, path, a)
-	}
-	if err := json.Unmarshal(a.body, &status); err != nil {
-		return room.Status{}, false, fmt.Errorf("GET %s: it is no status document: %w", r.address+path, err)
-	}
-	if status.Event != event {
-		return room.Status{}, false, fmt.Errorf("GET %s: it is the status of %.80q", r.address+path, status.Event)
-	}
-	return status, true, nil
 }
 
 // over says whether a status is the last of its run: every place of it is decided.

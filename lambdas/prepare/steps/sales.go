@@ -26,7 +26,7 @@ func NewSales(room *Room, now func() time.Time) *Sales { return &Sales{room, now
 // has run out. An event without a status has never begun, so there are none. An error means that nobody
 // knows: what is up stays up.
 func (s *Sales) Sale(ctx context.Context, event string) (hotshow.Sale, error) {
-	status, found, err := s.room.status(ctx, event)
+	status, found, err := s.room.Status(ctx, event)
 	if err != nil {
 		return hotshow.Sale{}, err
 	}
