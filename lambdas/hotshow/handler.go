@@ -34,7 +34,7 @@ const (
 type Shows interface {
 	Add(ctx context.Context, show hotshow.Show, first hotshow.Change) error
 	Show(ctx context.Context, id string) (hotshow.Show, error)
-	List(ctx context.Context) ([]schedule.Entry, error)
+	Page(ctx context.Context, after schedule.Place, most int) (schedule.Page, error)
 	History(ctx context.Context, id string) ([]hotshow.Change, error)
 	Save(ctx context.Context, show *hotshow.Show, changes ...hotshow.Change) error
 }
@@ -52,20 +52,6 @@ type Desk struct {
 
 	rates   memory[int] // that promoters have set, by event
 	ringing memory[[]Alarm]
-}
-
-// Listed is a show in the list of all.
-type Listed struct {
-	ID     string        `json:"id"`
-	Event  string        `json:"event"`
-	Name   string        `json:"name"`
-	State  hotshow.State `json:"state"`
-	OnSale time.Time     `json:"onsale"`
-}
-
-// List is the answer to who asks for all shows.
-type List struct {
-	Shows []Listed `json:"shows"` // by their on-sale
 }
 
 // Detailed is a show with its history.
@@ -152,27 +138,6 @@ func (d *Desk) taken(ctx context.Context, id string, request hotshow.Request, by
 		return httpapi.OK(http.StatusOK, other)
 	}
 	return httpapi.Response{}, Taken(other)
-}
-
-func (d *Desk) list(ctx context.Context, r httpapi.Request) (httpapi.Response, error) {
-	state, event := hotshow.State(r.QueryStringParameters["state"]), r.QueryStringParameters["event"]
-	if state != "" && !slices.Contains(hotshow.States(), state) {
-		return httpapi.Response{}, httpapi.BadRequest("The query's state has to be one of %v.", hotshow.States())
-	}
-	if event != "" && !names.ValidEvent(event) {
-		return httpapi.Response{}, httpapi.BadRequest("The query's event has to be an event's name.")
-	}
-	entries, err := d.Shows.List(ctx)
-	if err != nil {
-		return httpapi.Response{}, err
-	}
-	all := List{Shows: []Listed{}}
-	for _, e := range entries {
-		if (state == "" || e.State == state) && (event == "" || e.Event == event) {
-			all.Shows = append(all.Shows, Listed{e.ID, e.Event, e.Name, e.State, e.OnSale})
-		}
-	}
-	return httpapi.OK(http.StatusOK, all)
 }
 
 // find reads the show that the request's path names. What cannot be an id never reaches the table.

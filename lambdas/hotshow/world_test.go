@@ -58,11 +58,11 @@ func (s *shows) Show(ctx context.Context, id string) (hotshow.Show, error) {
 	return s.Schedule.Show(ctx, id)
 }
 
-func (s *shows) List(ctx context.Context) ([]schedule.Entry, error) {
+func (s *shows) Page(ctx context.Context, after schedule.Place, most int) (schedule.Page, error) {
 	if s.fail != nil {
-		return nil, s.fail
+		return schedule.Page{}, s.fail
 	}
-	return s.Schedule.List(ctx)
+	return s.Schedule.Page(ctx, after, most)
 }
 
 func (s *shows) Save(ctx context.Context, show *hotshow.Show, changes ...hotshow.Change) error {

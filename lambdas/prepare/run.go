@@ -38,7 +38,7 @@ const (
 
 // Shows is where shows are kept: a schedule.Schedule, whose errors it returns.
 type Shows interface {
-	List(ctx context.Context) ([]schedule.Entry, error)
+	Open(ctx context.Context) ([]schedule.Entry, error)
 	Show(ctx context.Context, id string) (hotshow.Show, error)
 	History(ctx context.Context, id string) ([]hotshow.Change, error)
 	Save(ctx context.Context, show *hotshow.Show, changes ...hotshow.Change) error
@@ -81,7 +81,7 @@ func (p *Preparer) Run(ctx context.Context) error {
 	defer cancelWorking()
 	r := &run{Preparer: p, id: hex.EncodeToString(id[:]), working: working, saving: saving}
 
-	entries, err := p.Shows.List(working)
+	entries, err := p.Shows.Open(working)
 	if err != nil {
 		return fmt.Errorf("list the shows: %w", err)
 	}

@@ -116,7 +116,7 @@ func (w *world) untold(id string) bool {
 	return show.Untold()
 }
 
-func (w *world) List(context.Context) ([]schedule.Entry, error) {
+func (w *world) Open(context.Context) ([]schedule.Entry, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var entries []schedule.Entry

@@ -39,7 +39,7 @@ func (a *Alarms) Ringing(ctx context.Context) ([]api.Alarm, error) {
 	a.told = slices.DeleteFunc(a.told, func(other api.Alarm) bool { return now.Sub(other.Since) > rings })
 	ringing := append([]api.Alarm{}, a.told...)
 	a.mu.Unlock()
-	entries, err := a.shows.List(ctx)
+	entries, err := a.shows.Open(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -84,7 +84,7 @@ func (d *desk) Ringing(context.Context) ([]api.Alarm, error) { return []api.Alar
 // all are the shows that there are.
 func (d *desk) all() []schedule.Entry {
 	d.t.Helper()
-	entries, err := d.shows.List(d.t.Context())
+	entries, err := d.shows.Open(d.t.Context())
 	if err != nil {
 		d.t.Fatal(err)
 	}

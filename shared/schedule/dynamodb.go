@@ -81,22 +81,80 @@ func (s *Schedule) Show(ctx context.Context, id string) (hotshow.Show, error) {
 	return show, failed("read show", decode(found, showAttribute, &show))
 }
 
-// List returns all shows as of the latest write of each, by their on-sale, and then by their id. Reads
-// are consistent: who has just asked for a show looks for it, and 500 shows are some 30 read units.
-func (s *Schedule) List(ctx context.Context) ([]Entry, error) {
+// Open returns the shows that are not over, or that something is still due for, as of the latest write of
+// each, by their on-sale, and then by their id. Shows that have ended are apart, so what it reads does not
+// grow with them. Reads are consistent: who has just asked for a show looks for it, and 500 shows are
+// some 30 read units.
+func (s *Schedule) Open(ctx context.Context) ([]Entry, error) {
 	var entries []Entry
-	for found, err := range s.query(ctx, listKey, "") {
+	for found, err := range s.query(ctx, openKey, "") {
 		if err != nil {
-			return nil, failed("list shows", err)
+			return nil, failed("list open shows", err)
 		}
 		entry, err := decodeEntry(found)
 		if err != nil {
-			return nil, failed("list shows", err)
+			return nil, failed("list open shows", err)
 		}
 		entries = append(entries, entry)
 	}
-	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Or(a.OnSale.Compare(b.OnSale), strings.Compare(a.ID, b.ID)) })
+	slices.SortFunc(entries, inOrder)
 	return entries, nil
+}
+
+// inOrder is the order of shows that are open.
+func inOrder(a, b Entry) int { return cmp.Or(a.OnSale.Compare(b.OnSale), strings.Compare(a.ID, b.ID)) }
+
+// Page returns the next shows behind a place in the list of all, at most so many: first the open ones as
+// Open has them, then those that have ended, the latest on-sale first. It may return fewer, or none, and is
+// the last one only if it has no Next. All open shows are read each time, and of the others one page.
+//
+// Whoever goes from page to page meets every show that was there all the time. One that ends meanwhile
+// may come twice: as it was while it was open, and among those that have ended. A request that is given
+// another on-sale meanwhile may come twice, or not at all.
+func (s *Schedule) Page(ctx context.Context, after Place, most int) (Page, error) {
+	if after.Ended {
+		page, err := s.ended(ctx, after, most)
+		return page, failed("list shows that have ended", err)
+	}
+	open, err := s.Open(ctx)
+	if err != nil {
+		return Page{}, err
+	}
+	last := Entry{OnSale: after.OnSale, ID: after.ID}
+	open = slices.DeleteFunc(open, func(e Entry) bool { return inOrder(e, last) <= 0 })
+	if len(open) <= most {
+		return Page{Entries: open, Next: &Place{Ended: true}}, nil
+	}
+	return upTo(open[:most]), nil
+}
+
+// ended is a page of shows that have ended.
+func (s *Schedule) ended(ctx context.Context, after Place, most int) (Page, error) {
+	in := s.queryOf(endedKey)
+	in.ScanIndexForward, in.Limit = aws.Bool(false), aws.Int32(int32(most))
+	if after.ID != "" {
+		in.ExclusiveStartKey = primary(endedEntryKey(after.OnSale, after.ID))
+	}
+	out, err := s.api.Query(ctx, in)
+	if err != nil {
+		return Page{}, err
+	}
+	entries := make([]Entry, len(out.Items))
+	for i, found := range out.Items {
+		if entries[i], err = decodeEntry(found); err != nil {
+			return Page{}, err
+		}
+	}
+	if len(out.LastEvaluatedKey) == 0 {
+		return Page{Entries: entries}, nil
+	}
+	return upTo(entries), nil
+}
+
+// upTo is a page that is not the last one: it has one show at least.
+func upTo(entries []Entry) Page {
+	next := entries[len(entries)-1].Place()
+	return Page{entries, &next}
 }
 
 // History returns a show's changes as of the latest write, in their order: none of a show that is not
@@ -249,8 +307,8 @@ func (s *Schedule) items(show hotshow.Show, c condition, changes []hotshow.Chang
 			showAttribute: textOf(string(text)), versionAttribute: numberOf(show.Version),
 			"state": textOf(string(show.State)), "event": textOf(show.Request.Event),
 		}),
-		s.put(key{listKey, show.ID}, condition{}, encodeEntry(entryOf(show))),
 	}
+	items = append(items, s.entries(entryOf(show))...)
 	for _, change := range changes {
 		text, err := json.Marshal(change)
 		if err != nil {
@@ -259,6 +317,20 @@ func (s *Schedule) items(show hotshow.Show, c condition, changes []hotshow.Chang
 		items = append(items, s.put(changeKey(show.ID, change.Number), notThere, attributes{changeAttribute: textOf(string(text))}))
 	}
 	return items, nil
+}
+
+// entries are what is written of a show's entry, so that there is one of it. An open show was never among
+// those that have ended, unless it is over: what is due for one that is over may come after its end. The
+// on-sale of a show that is over never changes (see hotshow.Show.Amend), and with it where its entry is.
+func (s *Schedule) entries(e Entry) []types.TransactWriteItem {
+	open, ended := key{openKey, e.ID}, endedEntryKey(e.OnSale, e.ID)
+	switch {
+	case e.ended():
+		return []types.TransactWriteItem{s.remove(open), s.put(ended, condition{}, encodeEntry(e))}
+	case e.State.Final():
+		return []types.TransactWriteItem{s.put(open, condition{}, encodeEntry(e)), s.remove(ended)}
+	}
+	return []types.TransactWriteItem{s.put(open, condition{}, encodeEntry(e))}
 }
 
 func entryOf(show hotshow.Show) Entry {
@@ -288,11 +360,7 @@ func (s *Schedule) get(ctx context.Context, k key) (attributes, error) {
 // query goes through the items of a partition key whose sort keys begin with prefix, in their order,
 // page by page.
 func (s *Schedule) query(ctx context.Context, pk, prefix string) func(yield func(attributes, error) bool) {
-	in := &dynamodb.QueryInput{
-		TableName: aws.String(s.table), ConsistentRead: aws.Bool(true),
-		KeyConditionExpression:    aws.String("pk = :pk"),
-		ExpressionAttributeValues: attributes{":pk": textOf(pk)},
-	}
+	in := s.queryOf(pk)
 	if prefix != "" {
 		in.KeyConditionExpression = aws.String("pk = :pk AND begins_with(sk, :prefix)")
 		in.ExpressionAttributeValues[":prefix"] = textOf(prefix)
@@ -314,6 +382,15 @@ func (s *Schedule) query(ctx context.Context, pk, prefix string) func(yield func
 			}
 			in.ExclusiveStartKey = page.LastEvaluatedKey
 		}
+	}
+}
+
+// queryOf reads all items of a partition key.
+func (s *Schedule) queryOf(pk string) *dynamodb.QueryInput {
+	return &dynamodb.QueryInput{
+		TableName: aws.String(s.table), ConsistentRead: aws.Bool(true),
+		KeyConditionExpression:    aws.String("pk = :pk"),
+		ExpressionAttributeValues: attributes{":pk": textOf(pk)},
 	}
 }
 

@@ -22,7 +22,8 @@ type attributes = map[string]types.AttributeValue
 type key struct{ pk, sk string }
 
 const (
-	listKey      = "HOTSHOWS"
+	openKey      = "HOTSHOWS"      // entries of shows that are open, by their id
+	endedKey     = "HOTSHOWSENDED" // and of those that have ended, by their on-sale and id
 	changePrefix = "CHANGE#"
 )
 
@@ -31,6 +32,9 @@ func eventKey(event string) key      { return key{"HOTSHOWEVENT#" + event, "SHOW
 func holdingKey(resource string) key { return key{"HOTSHOWHELD#" + resource, "HELD"} }
 func changeKey(id string, n int) key {
 	return key{showKey(id).pk, fmt.Sprintf("%s%08d", changePrefix, n)}
+}
+func endedEntryKey(onsale time.Time, id string) key {
+	return key{endedKey, onsale.UTC().Format(time.RFC3339) + "#" + id}
 }
 func primary(k key) attributes             { return attributes{"pk": textOf(k.pk), "sk": textOf(k.sk)} }
 func textOf(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
@@ -67,6 +71,10 @@ func (s *Schedule) put(k key, c condition, set attributes) types.TransactWriteIt
 		put.ConditionExpression = aws.String(c.text)
 	}
 	return types.TransactWriteItem{Put: put}
+}
+
+func (s *Schedule) remove(k key) types.TransactWriteItem {
+	return types.TransactWriteItem{Delete: &types.Delete{TableName: aws.String(s.table), Key: primary(k)}}
 }
 
 func decode(found attributes, name string, into any) error {
@@ -117,7 +125,11 @@ func decodeEntry(found attributes) (Entry, error) {
 		errs = append(errs, err)
 		return t
 	}
-	e := Entry{ID: read("sk"), Event: read("event"), Name: read("name"), State: hotshow.State(read("state")), OnSale: readTime("onsale")}
+	id := read("sk")
+	if _, behind, ended := strings.Cut(id, "#"); ended {
+		id = behind
+	}
+	e := Entry{ID: id, Event: read("event"), Name: read("name"), State: hotshow.State(read("state")), OnSale: readTime("onsale")}
 	if found["due"] != nil {
 		e.Due = readTime("due")
 	}

@@ -1,5 +1,6 @@
 // Package schedule keeps hot shows in the room's table: each show with its history, a short entry of it
-// in the list of all, what each event is taken for, and what shows hold of things that they share.
+// among those that are open or those that have ended, what each event is taken for, and what shows hold
+// of things that they share.
 //
 // All keys begin with HOTSHOW, so that functions of hot shows can be kept from visitors' items. Every
 // write is conditional, or harmless when repeated.
@@ -29,7 +30,7 @@ type Taken struct{ By string } // id of the other show
 
 func (t *Taken) Error() string { return fmt.Sprintf("the event has the show %s at that time", t.By) }
 
-// Entry is a show's line in the list of all.
+// Entry is a show's line in a list.
 type Entry struct {
 	ID     string
 	Event  string
@@ -37,6 +38,27 @@ type Entry struct {
 	State  hotshow.State
 	OnSale time.Time
 	Due    time.Time // when there is something to do; zero: never
+}
+
+// ended says whether nothing is ever due for the show again. One that is over stays open until its issue
+// in Jira was told, or will not be.
+func (e Entry) ended() bool { return e.State.Final() && e.Due.IsZero() }
+
+// Place is that of the entry in the list of all shows.
+func (e Entry) Place() Place { return Place{Ended: e.ended(), OnSale: e.OnSale.UTC(), ID: e.ID} }
+
+// Place is one in the list of all shows: behind one of them, or behind none if it has no ID. The zero
+// Place is before all.
+type Place struct {
+	Ended  bool      // among the shows that have ended
+	OnSale time.Time // of the show, to the second
+	ID     string
+}
+
+// Page is a part of the list of all shows.
+type Page struct {
+	Entries []Entry
+	Next    *Place // where the list goes on; nil at its end
 }
 
 // Holding is what shows together hold of a thing that they share, such as the provisioned concurrency of

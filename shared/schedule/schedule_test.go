@@ -65,7 +65,7 @@ func read(t *testing.T, s *schedule.Schedule, id string) hotshow.Show {
 
 func list(t *testing.T, s *schedule.Schedule) []schedule.Entry {
 	t.Helper()
-	entries, err := s.List(t.Context())
+	entries, err := s.Open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -506,7 +506,7 @@ func TestUnreadableItems(t *testing.T) {
 	show, first := newShow("b", "winter-tour", onsale)
 	_, unreadable := s.Show(ctx, "a")
 	_, noHistory := s.History(ctx, "a")
-	_, noList := s.List(ctx)
+	_, noList := s.Open(ctx)
 	_, noHolding := s.Holding(ctx, "join")
 	for what, err := range map[string]error{
 		"show": unreadable, "history": noHistory, "list": noList, "holding": noHolding, "event": s.Add(ctx, show, first),

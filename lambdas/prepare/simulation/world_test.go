@@ -177,7 +177,7 @@ func (w *world) show(id string) hotshow.Show {
 }
 
 func (w *world) list() []schedule.Entry {
-	entries, err := w.people.List(context.Background())
+	entries, err := w.people.Open(context.Background())
 	if err != nil {
 		w.t.Fatal(err)
 	}

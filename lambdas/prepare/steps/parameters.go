@@ -63,9 +63,9 @@ type ParameterStore interface {
 	PutParameter(context.Context, *ssm.PutParameterInput, ...func(*ssm.Options)) (*ssm.PutParameterOutput, error)
 }
 
-// Shows lists all shows, as schedule.Schedule does.
+// Shows lists the shows that are open, as schedule.Schedule does.
 type Shows interface {
-	List(ctx context.Context) ([]schedule.Entry, error)
+	Open(ctx context.Context) ([]schedule.Entry, error)
 }
 
 // Parameters writes the event's parameters. It deletes nothing, and once it is up it never runs again:
@@ -287,7 +287,7 @@ func (p *Parameters) Down(ctx context.Context, t *prepare.Task) (hotshow.Progres
 // this very moment could still be closed: but this show has had its event for itself, until long after
 // it was cancelled or failed.
 func (p *Parameters) anotherHas(ctx context.Context, t *prepare.Task) (bool, error) {
-	entries, err := p.shows.List(ctx)
+	entries, err := p.shows.Open(ctx)
 	if err != nil {
 		return false, fmt.Errorf("look for another show of the event: %w", err)
 	}

@@ -106,7 +106,7 @@ func (p *promoters) PutParameter(_ context.Context, in *ssm.PutParameterInput, _
 	return &ssm.PutParameterOutput{}, err
 }
 
-func (p *promoters) List(context.Context) ([]schedule.Entry, error) {
+func (p *promoters) Open(context.Context) ([]schedule.Entry, error) {
 	var entries []schedule.Entry
 	err := p.call(func() error { entries = p.entries; return nil })
 	return entries, err
