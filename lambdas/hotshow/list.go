@@ -15,8 +15,8 @@ import (
 	"waitingroom/shared/schedule"
 )
 
-// How many shows one answer lists. Of the most, which have long names, an answer is some 300 KB; Lambda
-// takes 6 MB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+// How many shows one answer lists. The most, all with the longest names, are less than a megabyte of JSON,
+// and Lambda takes six: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 const (
 	usuallyListed = 100
 	mostListed    = 500

@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -161,15 +162,64 @@ func (c *Client) Ask(ctx context.Context, request []byte) ([]byte, error) {
 	return c.call(ctx, http.MethodPost, names.PathHotShows, nil, request)
 }
 
-// List lists shows; an empty state or event leaves out none. The answer is JSON.
-func (c *Client) List(ctx context.Context, state, event string) ([]byte, error) {
-	query := url.Values{}
-	for name, value := range map[string]string{"state": state, "event": event} {
-		if value != "" {
-			query.Set(name, value)
+// List lists shows, the open ones by their on-sale and then those that have ended, the latest first: at most
+// so many, or all if most is 0; an empty state or event leaves out none. The answer is JSON as the API's,
+// however many calls it takes, with next if there are more.
+func (c *Client) List(ctx context.Context, state, event string, most int) ([]byte, error) {
+	all := listed{Shows: []json.RawMessage{}, ids: map[string]bool{}}
+	for {
+		query := url.Values{"limit": {strconv.Itoa(listedAtOnce)}}
+		if most > 0 {
+			query.Set("limit", strconv.Itoa(min(most-len(all.Shows), listedAtOnce)))
+		}
+		for name, value := range map[string]string{"state": state, "event": event, "next": all.Next} {
+			if value != "" {
+				query.Set(name, value)
+			}
+		}
+		answer, err := c.call(ctx, http.MethodGet, names.PathHotShows, query, nil)
+		if err != nil {
+			return nil, err
+		}
+		if err := all.add(answer); err != nil {
+			return nil, err
+		}
+		if all.Next == "" || most > 0 && len(all.Shows) >= most {
+			return json.Marshal(all)
 		}
 	}
-	return c.call(ctx, http.MethodGet, names.PathHotShows, query, nil)
+}
+
+// listedAtOnce is the most that the API lists in one answer.
+const listedAtOnce = 500
+
+// listed are the shows of some answers, each as it was answered.
+type listed struct {
+	Shows []json.RawMessage `json:"shows"`
+	Next  string            `json:"next,omitempty"`
+
+	ids map[string]bool
+}
+
+// add takes the shows of the next answer. A show that ended between two answers is in both, and stays as it
+// was when it was first listed.
+func (l *listed) add(answer []byte) error {
+	var more listed
+	if err := json.Unmarshal(answer, &more); err != nil || more.Shows == nil || more.Next != "" && more.Next == l.Next {
+		return errUnreadable
+	}
+	for _, show := range more.Shows {
+		var of struct{ ID string }
+		if err := json.Unmarshal(show, &of); err != nil || of.ID == "" {
+			return errUnreadable
+		}
+		if !l.ids[of.ID] {
+			l.ids[of.ID] = true
+			l.Shows = append(l.Shows, show)
+		}
+	}
+	l.Next = more.Next
+	return nil
 }
 
 // Show is a show's JSON with its history.

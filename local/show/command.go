@@ -64,7 +64,7 @@ func verbs() []verb {
 		{"approve", "ID", "approves a show that somebody else has asked for", decideVerb(names.PathHotShowApprove)},
 		{"reject", "ID", "rejects a show that was asked for", decideVerb(names.PathHotShowReject)},
 		{"cancel", "ID", "cancels a show before its on-sale", decideVerb(names.PathHotShowCancel)},
-		{"list", "", "lists the shows", listVerb},
+		{"list", "", "lists the shows, those that have ended last", listVerb},
 		{"show", "ID", "shows everything about a show", showVerb},
 		{"watch", "ID", "watches a show and its sale", watchVerb},
 	}
@@ -301,14 +301,18 @@ func decideVerb(path string) func(*command, *flag.FlagSet) action {
 func listVerb(c *command, flags *flag.FlagSet) action {
 	state := flags.String("state", "", "list only shows in this `state`")
 	event := flags.String("event", "", "list only shows of the event of this `name`")
+	limit := flags.Int("limit", 0, "list this `number` of shows at most; 0: all, first the open ones by their on-sale, then those that have ended, the latest first")
 	return func(ctx context.Context, _ []string) error {
 		if *state != "" && !slices.Contains(hotshow.States(), hotshow.State(*state)) {
 			return usage("list: -state: %q is none of %s", printable(*state), stateNames())
 		}
+		if *limit < 0 {
+			return usage("list: -limit: %d is no number of shows", *limit)
+		}
 		if err := c.connect(ctx); err != nil {
 			return err
 		}
-		answer, err := c.client.List(ctx, *state, *event)
+		answer, err := c.client.List(ctx, *state, *event, *limit)
 		if err != nil {
 			return err
 		}

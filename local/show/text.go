@@ -100,7 +100,11 @@ func writeList(w io.Writer, answer []byte) error {
 	for _, e := range list.Shows {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", printable(e.ID), printable(string(e.State)), day(e.OnSale), printable(e.Event), printable(e.Name))
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil || list.Next == "" {
+		return err
+	}
+	_, err := fmt.Fprintln(w, "There are more, or may be: leave out -limit to see all.")
+	return err
 }
 
 // writeShow writes everything about a show.
