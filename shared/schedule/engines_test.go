@@ -36,9 +36,15 @@ func onEveryTable(t *testing.T, test func(*testing.T, *dynamodb.Client, string))
 
 // newTable is a table of the engine without a socket.
 func newTable(t *testing.T) (*dynamodb.Client, string) {
+	_, client, table := newEngine(t)
+	return client, table
+}
+
+// newEngine is an engine with a table, which tests of many shows call without the SDK.
+func newEngine(t *testing.T) (*engine.Engine, *dynamodb.Client, string) {
 	tables := engine.NewEngine()
 	client := dynamodbtest.Connect("http://engine", func(o *dynamodb.Options) { o.HTTPClient = engine.InProcess(engine.NewHandler(tables, tables)) })
-	return client, table(t, client)
+	return tables, client, table(t, client)
 }
 
 // table is one of the test's own.

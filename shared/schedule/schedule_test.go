@@ -381,7 +381,7 @@ type between struct {
 func (b *between) Query(ctx context.Context, in *dynamodb.QueryInput, options ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
 	b.reads++
 	limited := *in
-	if b.pages > 0 {
+	if b.pages > 0 && (in.Limit == nil || *in.Limit > b.pages) {
 		limited.Limit = aws.Int32(b.pages)
 	}
 	return b.Client.Query(ctx, &limited, options...)
@@ -501,15 +501,17 @@ func TestUnreadableItems(t *testing.T) {
 	put("HOTSHOW#a", "SHOW")
 	put("HOTSHOW#a", "CHANGE#00000001")
 	put("HOTSHOWS", "a")
+	put("HOTSHOWSENDED", "2026-11-28T09:00:00Z#a")
 	put("HOTSHOWEVENT#winter-tour", "SHOWS")
 	put("HOTSHOWHELD#join", "HELD")
 	show, first := newShow("b", "winter-tour", onsale)
 	_, unreadable := s.Show(ctx, "a")
 	_, noHistory := s.History(ctx, "a")
 	_, noList := s.Open(ctx)
+	_, noPage := s.Page(ctx, schedule.Place{Ended: true}, 10)
 	_, noHolding := s.Holding(ctx, "join")
 	for what, err := range map[string]error{
-		"show": unreadable, "history": noHistory, "list": noList, "holding": noHolding, "event": s.Add(ctx, show, first),
+		"show": unreadable, "history": noHistory, "list": noList, "page": noPage, "holding": noHolding, "event": s.Add(ctx, show, first),
 	} {
 		if err == nil || strings.Contains(err.Error(), "cancelled") {
 			t.Errorf("%s: %v", what, err)
