@@ -33,6 +33,8 @@ const (
 	callTakes = 20 * time.Millisecond
 	// stallsFor is nearly as long as a lease, which a run takes in its first second.
 	stallsFor = 98 * time.Second
+	// Reads show what a call has changed at once, or after so long. No service says after how long at most.
+	leastLate, mostLate = 20 * time.Second, 70 * time.Second
 )
 
 // Errors of a call whose outcome nobody knows, and of a process that is no more.
@@ -72,7 +74,7 @@ func call[T any](ctx context.Context, what string, effect func() (T, error)) (T,
 	}
 	defer w.returns(p, what)
 	time.Sleep(w.takes(what))
-	fate := w.fate(what)
+	number, fate := w.fate(what)
 	switch fate {
 	case diesBefore:
 		w.die(p)
@@ -91,6 +93,7 @@ func call[T any](ctx context.Context, what string, effect func() (T, error)) (T,
 	value, err := nothing, error(denied)
 	if what != w.denies {
 		w.mu.Lock()
+		w.number = number
 		value, err = effect()
 		w.mu.Unlock()
 	}
@@ -165,11 +168,42 @@ func (w *world) isDead(p *process) bool {
 }
 
 // fate counts the call and says what befalls it.
-func (w *world) fate(what string) trouble {
+func (w *world) fate(what string) (int, trouble) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	number := len(w.calls)
 	w.calls = append(w.calls, what)
-	return w.befalls(len(w.calls)-1, what)
+	return number, w.befalls(number, what)
+}
+
+// shownFrom is when reads show what the call that has its effect changes.
+func (w *world) shownFrom() time.Time {
+	w.changing = append(w.changing, w.number)
+	return time.Now().Add(w.late(w.number))
+}
+
+// atOnce is what services do at best.
+func atOnce(int) time.Duration { return 0 }
+
+// lateOnce has reads show what one call has changed as late as can be.
+func lateOnce(at int) func(int) time.Duration {
+	return func(call int) time.Duration {
+		if call == at {
+			return mostLate
+		}
+		return 0
+	}
+}
+
+// oftenLate draws from a seed after how long each change is shown, every other one at once.
+func oftenLate(seed uint64) func(int) time.Duration {
+	random := rand.New(rand.NewPCG(seed, 1))
+	return func(int) time.Duration {
+		if random.IntN(2) == 0 {
+			return 0
+		}
+		return leastLate + time.Duration(random.Int64N(int64(mostLate-leastLate)))
+	}
 }
 
 // once is a trouble at one call and no other.

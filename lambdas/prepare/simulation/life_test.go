@@ -52,20 +52,26 @@ type life struct {
 	cancels time.Duration // when a person does, or 0
 	never   string        // calls that are always denied
 	ends    hotshow.State
+	quick   bool // products take seconds
 }
 
 var lives = []life{
-	{"done", 0, "", hotshow.Done},
-	{"cancelled while it is prepared", 90 * time.Second, "", hotshow.Cancelled},
-	{"cancelled when it is ready", 20 * time.Minute, "", hotshow.Cancelled},
-	{"never ready", 0, provisions, hotshow.Done},
-	{"failed", 0, "ssm: put parameter", hotshow.Failed},
+	{"done", 0, "", hotshow.Done, false},
+	{"cancelled while it is prepared", 90 * time.Second, "", hotshow.Cancelled, false},
+	{"cancelled when it is ready", 20 * time.Minute, "", hotshow.Cancelled, false},
+	{"never ready", 0, provisions, hotshow.Done, false},
+	{"failed", 0, "ssm: put parameter", hotshow.Failed, false},
+	{"cancelled at once", 20 * time.Second, "", hotshow.Cancelled, false},
+	{"cancelled at once with a quick product", 20 * time.Second, "", hotshow.Cancelled, true},
 }
 
 // live lives a life in a world of its own, with what befalls it.
-func (l life) live(t testing.TB, befalls func(int, string) trouble) *world {
+func (l life) live(t testing.TB, befalls func(int, string) trouble, late func(int) time.Duration) *world {
 	w := newWorld(t)
-	w.befalls, w.denies = befalls, l.never
+	w.befalls, w.late, w.denies = befalls, late, l.never
+	if l.quick {
+		w.launching = 10 * time.Second
+	}
 	w.ask("a", "tour", onSaleAfter)
 	began := time.Now()
 	if l.cancels > 0 {
@@ -103,8 +109,12 @@ func (l life) judge(w *world, befell trouble) {
 	if twice := w.twice(); twice != nil {
 		w.t.Errorf("done twice: %q", twice)
 	}
-	if s := w.room.runs["tour"]; s != nil && w.show("a").State == hotshow.Cancelled && !s.closed {
+	show, s := w.show("a"), w.room.runs["tour"]
+	if s != nil && show.State == hotshow.Cancelled && !s.closed {
 		w.t.Error("a show that was cancelled is on sale")
+	}
+	if show.State == hotshow.Done && (s == nil || s.number != 1 || !s.onsale.Equal(show.Request.OnSale)) {
+		w.t.Errorf("a show that was to come on sale at %v has the sale %+v", show.Request.OnSale, s)
 	}
 }
 
@@ -113,13 +123,16 @@ func TestLivesWithoutTrouble(t *testing.T) {
 	for _, l := range lives {
 		t.Run(l.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := l.live(t, once(0, none))
+				w := l.live(t, once(0, none), atOnce)
 				l.judge(w, none)
 				t.Logf("%d calls, %d runs; effects:\n%s", len(w.calls), len(w.processes), strings.Join(w.effects, "\n"))
 			})
 		})
 	}
 }
+
+// withLate are troubles that come together with late showing: all after which the call has happened.
+var withLate = []trouble{none, answerLost, diesAfter, secondRun, cancelsThen, stalls}
 
 // sparser is how much more rarely trouble comes to the lives after the first, of which much is the same.
 const sparser = 4
@@ -130,11 +143,22 @@ func TestTroubleAtEveryCall(t *testing.T) {
 	for i, l := range lives {
 		t.Run(l.name, func(t *testing.T) {
 			var calls int
+			var changing []int
 			var effects []string
 			synctest.Test(t, func(t *testing.T) {
-				w := l.live(t, once(0, none))
-				calls, effects = len(w.calls), slices.Sorted(slices.Values(w.effects))
+				w := l.live(t, once(0, none), atOnce)
+				calls, changing, effects = len(w.calls), w.changing, slices.Sorted(slices.Values(w.effects))
 			})
+			try := func(t *testing.T, call int, befell trouble, late func(int) time.Duration) {
+				synctest.Test(t, func(t *testing.T) {
+					w := l.live(t, once(call, befell), late)
+					l.judge(w, befell)
+					l.compare(w, befell, effects)
+					if t.Failed() {
+						t.Logf("it befell call %d of %d, %s", call, calls, w.calls[call])
+					}
+				})
+			}
 			apart := *every
 			if i > 0 && apart > 1 {
 				apart *= sparser
@@ -144,14 +168,15 @@ func TestTroubleAtEveryCall(t *testing.T) {
 					t.Parallel()
 					// Troubles take turns: with as many calls apart as there are troubles, each call has one.
 					for call := (i + k*max(apart/len(troubles), 1)) % apart; call < calls && !t.Failed(); call += apart {
-						synctest.Test(t, func(t *testing.T) {
-							w := l.live(t, once(call, befell))
-							l.judge(w, befell)
-							l.compare(w, befell, effects)
-							if t.Failed() {
-								t.Logf("it befell call %d of %d, %s", call, calls, w.calls[call])
-							}
-						})
+						try(t, call, befell, atOnce)
+					}
+				})
+			}
+			for k, befell := range withLate {
+				t.Run("what the call changes is shown late; "+string(befell), func(t *testing.T) {
+					t.Parallel()
+					for n := (i + k) % min(apart, len(withLate)); n < len(changing) && !t.Failed(); n += min(apart, len(withLate)) {
+						try(t, changing[n], befell, lateOnce(changing[n]))
 					}
 				})
 			}
@@ -181,7 +206,9 @@ func TestLivesInTrouble(t *testing.T) {
 	for seed := first; seed < last; seed++ {
 		t.Run(strconv.FormatInt(seed, 10), func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { overlapping(t, sometimes(uint64(seed), time.Now().Add(50*time.Minute), 3)) })
+			synctest.Test(t, func(t *testing.T) {
+				overlapping(t, sometimes(uint64(seed), time.Now().Add(50*time.Minute), 3), oftenLate(uint64(seed)))
+			})
 		})
 	}
 }
@@ -189,7 +216,7 @@ func TestLivesInTrouble(t *testing.T) {
 // TestTheSecondShowKeepsWhatItNeeds is the same without trouble.
 func TestTheSecondShowKeepsWhatItNeeds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := overlapping(t, once(0, none))
+		w := overlapping(t, once(0, none), atOnce)
 		var set []string
 		for _, e := range w.effects {
 			if strings.HasPrefix(e, "concurrency of "+join) {
@@ -204,9 +231,9 @@ func TestTheSecondShowKeepsWhatItNeeds(t *testing.T) {
 }
 
 // overlapping has one show come on sale fifteen minutes after the other.
-func overlapping(t *testing.T, befalls func(int, string) trouble) *world {
+func overlapping(t *testing.T, befalls func(int, string) trouble, late func(int) time.Duration) *world {
 	w := newWorld(t)
-	w.alone, w.befalls = false, befalls
+	w.alone, w.befalls, w.late = false, befalls, late
 	began := time.Now()
 	w.ask("a", "tour", onSaleAfter)
 	w.flying.Go(func() {

@@ -23,7 +23,7 @@ const (
 )
 
 // theRoom is the waiting room as its visitors reach it. Its leader sees a parameter as soon as it is
-// set; nothing more of its rules is here than what a show has to do with.
+// shown; nothing more of its rules is here than what a show has to do with.
 type theRoom struct {
 	w    *world
 	runs map[string]*sale // by event
@@ -47,7 +47,10 @@ func (r *theRoom) moment(event, name string, otherwise time.Time) time.Time {
 }
 
 func (r *theRoom) parameter(event, name string) string {
-	return r.w.parameters[names.ParameterPath+event+"/"+name]
+	if p := r.w.parameters[names.ParameterPath+event+"/"+name]; p != nil {
+		return p.now()
+	}
+	return ""
 }
 
 // look is what the leader does when a parameter changes or time has passed.

@@ -29,6 +29,28 @@ const (
 	launching    = 150 * time.Second
 )
 
+// shown is something of a service, and what reads show of it: a change only from some time on.
+type shown[T any] struct {
+	is, was T
+	from    time.Time
+}
+
+func (s *shown[T]) set(to T, from time.Time) { s.was, s.is, s.from = s.now(), to, from }
+
+// now is what a read shows.
+func (s *shown[T]) now() T {
+	if time.Now().Before(s.from) {
+		return s.was
+	}
+	return s.is
+}
+
+// warmth is the table's warm throughput.
+type warmth struct {
+	reads, writes int64
+	at            time.Time // when it is reached
+}
+
 // table is the schedule's table as a run reaches it.
 type table struct{ w *world }
 
@@ -46,28 +68,29 @@ func (t table) TransactWriteItems(ctx context.Context, in *dynamodb.TransactWrit
 
 func (t table) DescribeTable(ctx context.Context, _ *dynamodb.DescribeTableInput, _ ...func(*dynamodb.Options)) (*dynamodb.DescribeTableOutput, error) {
 	return call(ctx, "dynamodb: describe table", func() (*dynamodb.DescribeTableOutput, error) {
-		status := dynamodbtypes.TableStatusActive
-		if time.Now().Before(t.w.warmAt) {
+		warm, status := t.w.warm.now(), dynamodbtypes.TableStatusActive
+		if time.Now().Before(warm.at) {
 			status = dynamodbtypes.TableStatusUpdating
 		}
 		return &dynamodb.DescribeTableOutput{Table: &dynamodbtypes.TableDescription{TableStatus: status,
 			WarmThroughput: &dynamodbtypes.TableWarmThroughputDescription{
-				Status: status, ReadUnitsPerSecond: aws.Int64(t.w.warmReads), WriteUnitsPerSecond: aws.Int64(t.w.warmWrites),
+				Status: status, ReadUnitsPerSecond: aws.Int64(warm.reads), WriteUnitsPerSecond: aws.Int64(warm.writes),
 			}}}, nil
 	})
 }
 
 func (t table) UpdateTable(ctx context.Context, in *dynamodb.UpdateTableInput, _ ...func(*dynamodb.Options)) (*dynamodb.UpdateTableOutput, error) {
 	return call(ctx, "dynamodb: update table", func() (*dynamodb.UpdateTableOutput, error) {
-		if time.Now().Before(t.w.warmAt) {
+		warm := t.w.warm.is
+		if time.Now().Before(warm.at) {
 			return nil, &dynamodbtypes.ResourceInUseException{Message: aws.String("Table is being updated")}
 		}
 		to := in.WarmThroughput
-		reads, writes := cmpInt(to.ReadUnitsPerSecond, t.w.warmReads), cmpInt(to.WriteUnitsPerSecond, t.w.warmWrites)
-		if reads < t.w.warmReads || writes < t.w.warmWrites {
+		reads, writes := cmpInt(to.ReadUnitsPerSecond, warm.reads), cmpInt(to.WriteUnitsPerSecond, warm.writes)
+		if reads < warm.reads || writes < warm.writes {
 			t.w.t.Error("the table's throughput is to be lowered")
 		}
-		t.w.warmReads, t.w.warmWrites, t.w.warmAt = reads, writes, time.Now().Add(warming)
+		t.w.warm.set(warmth{reads, writes, time.Now().Add(warming)}, t.w.shownFrom())
 		t.w.effect("throughput %d reads %d writes", reads, writes)
 		return &dynamodb.UpdateTableOutput{}, nil
 	})
@@ -87,9 +110,9 @@ func (s parameterStore) GetParametersByPath(ctx context.Context, in *ssm.GetPara
 	return call(ctx, "ssm: get parameters", func() (*ssm.GetParametersByPathOutput, error) {
 		out := &ssm.GetParametersByPathOutput{}
 		for _, name := range slices.Sorted(maps.Keys(s.w.parameters)) {
-			if strings.HasPrefix(name, *in.Path+"/") {
+			if text := s.w.parameters[name].now(); text != "" && strings.HasPrefix(name, *in.Path+"/") {
 				out.Parameters = append(out.Parameters, ssmtypes.Parameter{
-					Name: aws.String(name), Value: aws.String(s.w.parameters[name]), Type: ssmtypes.ParameterTypeString,
+					Name: aws.String(name), Value: aws.String(text), Type: ssmtypes.ParameterTypeString,
 				})
 			}
 		}
@@ -99,7 +122,7 @@ func (s parameterStore) GetParametersByPath(ctx context.Context, in *ssm.GetPara
 
 func (s parameterStore) PutParameter(ctx context.Context, in *ssm.PutParameterInput, _ ...func(*ssm.Options)) (*ssm.PutParameterOutput, error) {
 	return call(ctx, "ssm: put parameter", func() (*ssm.PutParameterOutput, error) {
-		if before, there := s.w.parameters[*in.Name]; !there || before != *in.Value {
+		if before, there := s.w.parameters[*in.Name]; !there || before.is != *in.Value {
 			s.w.set(*in.Name, *in.Value)
 		}
 		return &ssm.PutParameterOutput{}, nil
@@ -112,7 +135,9 @@ func (s parameterStore) DeleteParameters(ctx context.Context, in *ssm.DeletePara
 			if !isProbe(name) {
 				s.w.t.Errorf("%s is deleted", name)
 			}
-			delete(s.w.parameters, name)
+			if before, there := s.w.parameters[name]; there && before.is != "" {
+				s.w.set(name, "")
+			}
 		}
 		return &ssm.DeleteParametersOutput{}, nil
 	})
@@ -122,14 +147,26 @@ func isProbe(name string) bool {
 	return strings.HasPrefix(name, names.ParameterPath+hotshow.ProbePrefix)
 }
 
-// set sets a parameter. Probes come and go: only what is set of shows' events is an effect.
+// set sets a parameter, or removes it, and has the room look when it is shown. Probes come and go: only
+// what is set of shows' events is an effect.
 func (w *world) set(name, value string) {
-	w.parameters[name] = value
+	if w.parameters[name] == nil {
+		w.parameters[name] = &shown[string]{}
+	}
+	from := w.shownFrom()
+	w.parameters[name].set(value, from)
 	if !isProbe(name) {
 		w.effect("parameter %s = %s", name, value)
 	}
 	event, _, _ := strings.Cut(strings.TrimPrefix(name, names.ParameterPath), "/")
 	w.room.look(event)
+	if late := time.Until(from); late > 0 {
+		time.AfterFunc(late, func() {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.room.look(event)
+		})
+	}
 }
 
 // environments are Lambda's provisioned concurrency of an alias.
@@ -143,8 +180,8 @@ type functions struct{ w *world }
 
 func (f functions) GetProvisionedConcurrencyConfig(ctx context.Context, in *lambda.GetProvisionedConcurrencyConfigInput, _ ...func(*lambda.Options)) (*lambda.GetProvisionedConcurrencyConfigOutput, error) {
 	return call(ctx, "lambda: get concurrency", func() (*lambda.GetProvisionedConcurrencyConfigOutput, error) {
-		there, some := f.w.environments[*in.FunctionName]
-		if !some {
+		there := f.w.environments[*in.FunctionName].now()
+		if there.units == 0 {
 			return nil, &lambdatypes.ProvisionedConcurrencyConfigNotFoundException{}
 		}
 		status := lambdatypes.ProvisionedConcurrencyStatusEnumReady
@@ -158,12 +195,12 @@ func (f functions) GetProvisionedConcurrencyConfig(ctx context.Context, in *lamb
 func (f functions) PutProvisionedConcurrencyConfig(ctx context.Context, in *lambda.PutProvisionedConcurrencyConfigInput, _ ...func(*lambda.Options)) (*lambda.PutProvisionedConcurrencyConfigOutput, error) {
 	return call(ctx, "lambda: put concurrency", func() (*lambda.PutProvisionedConcurrencyConfigOutput, error) {
 		function, units := *in.FunctionName, int(*in.ProvisionedConcurrentExecutions)
-		there := f.w.environments[function]
+		there := f.w.environments[function].is
 		if time.Now().Before(there.readyAt) {
 			return nil, &lambdatypes.ResourceConflictException{Message: aws.String("an update is in progress")}
 		}
 		if there.units != units {
-			f.w.environments[function] = environments{units, time.Now().Add(provisioning)}
+			f.w.environments[function].set(environments{units, time.Now().Add(provisioning)}, f.w.shownFrom())
 			f.w.effect("concurrency of %s: %d", function, units)
 			f.w.enough()
 		}
@@ -173,8 +210,8 @@ func (f functions) PutProvisionedConcurrencyConfig(ctx context.Context, in *lamb
 
 func (f functions) DeleteProvisionedConcurrencyConfig(ctx context.Context, in *lambda.DeleteProvisionedConcurrencyConfigInput, _ ...func(*lambda.Options)) (*lambda.DeleteProvisionedConcurrencyConfigOutput, error) {
 	return call(ctx, "lambda: delete concurrency", func() (*lambda.DeleteProvisionedConcurrencyConfigOutput, error) {
-		if _, there := f.w.environments[*in.FunctionName]; there {
-			delete(f.w.environments, *in.FunctionName)
+		if f.w.environments[*in.FunctionName].is.units > 0 {
+			f.w.environments[*in.FunctionName].set(environments{}, f.w.shownFrom())
 			f.w.effect("concurrency of %s: none", *in.FunctionName)
 			f.w.enough()
 		}
@@ -199,41 +236,56 @@ func (i issues) Comment(ctx context.Context, issue string, number int, text stri
 
 // product is one that was provisioned.
 type product struct {
-	name, id, token string
-	provisioned     *record
-	terminated      *record
+	name, id    string
+	provisioned *record
+	terminated  *record
 }
 
 // record is what becomes of a request.
 type record struct {
-	id      string
-	readyAt time.Time
+	id, token string
+	at        time.Time
+	takes     time.Duration
+	from      time.Time // when it is shown, and what it does to its product
 }
 
 func (r *record) status() servicecatalogtypes.RecordStatus {
-	if time.Now().Before(r.readyAt) {
+	if time.Since(r.at) < r.takes {
 		return servicecatalogtypes.RecordStatusInProgress
 	}
 	return servicecatalogtypes.RecordStatusSucceeded
 }
 
+// remembered is how long the catalog answers a token of a provisioning as it did before. It is not
+// documented; by its name there is never a second one.
+const remembered = 90 * time.Second
+
 // catalog is Service Catalog.
 type catalog struct{ w *world }
 
-func (c catalog) record() *record {
-	r := &record{fmt.Sprintf("rec-%d", len(c.w.records)+1), time.Now().Add(launching)}
+func (c catalog) record(token string) *record {
+	r := &record{fmt.Sprintf("rec-%d", len(c.w.records)+1), token, time.Now(), c.w.launching, c.w.shownFrom()}
 	c.w.records[r.id] = r
 	return r
 }
 
-// find returns a product that is there. What is terminated is gone when its record is done.
-func (c catalog) find(is func(*product) bool) *product {
+// What a call knows of: requests go by all that was requested, reads by what is shown.
+func all(r *record) bool         { return r != nil }
+func whatIsShown(r *record) bool { return r != nil && !time.Now().Before(r.from) }
+
+// find returns a product that is there and its last record. What is terminated is gone when its record
+// is done.
+func (c catalog) find(known func(*record) bool, is func(*product) bool) (*product, *record) {
 	for _, p := range c.w.products {
-		if is(p) && (p.terminated == nil || p.terminated.status() == servicecatalogtypes.RecordStatusInProgress) {
-			return p
+		switch {
+		case !is(p) || !known(p.provisioned):
+		case !known(p.terminated):
+			return p, p.provisioned
+		case p.terminated.status() == servicecatalogtypes.RecordStatusInProgress:
+			return p, p.terminated
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 func (c catalog) ListLaunchPaths(ctx context.Context, _ *servicecatalog.ListLaunchPathsInput, _ ...func(*servicecatalog.Options)) (*servicecatalog.ListLaunchPathsOutput, error) {
@@ -244,12 +296,14 @@ func (c catalog) ListLaunchPaths(ctx context.Context, _ *servicecatalog.ListLaun
 
 func (c catalog) ProvisionProduct(ctx context.Context, in *servicecatalog.ProvisionProductInput, _ ...func(*servicecatalog.Options)) (*servicecatalog.ProvisionProductOutput, error) {
 	return call(ctx, provisions, func() (*servicecatalog.ProvisionProductOutput, error) {
-		p := c.find(func(p *product) bool { return p.token == *in.ProvisionToken })
+		p, _ := c.find(all, func(p *product) bool {
+			return p.provisioned.token == *in.ProvisionToken && time.Since(p.provisioned.at) < remembered
+		})
 		if p == nil {
-			if c.find(func(p *product) bool { return p.name == *in.ProvisionedProductName }) != nil {
+			if same, _ := c.find(all, func(p *product) bool { return p.name == *in.ProvisionedProductName }); same != nil {
 				return nil, &servicecatalogtypes.DuplicateResourceException{}
 			}
-			p = &product{name: *in.ProvisionedProductName, id: fmt.Sprintf("pp-%d", len(c.w.products)+1), token: *in.ProvisionToken, provisioned: c.record()}
+			p = &product{name: *in.ProvisionedProductName, id: fmt.Sprintf("pp-%d", len(c.w.products)+1), provisioned: c.record(*in.ProvisionToken)}
 			c.w.products = append(c.w.products, p)
 			c.w.effect("product %s provisioned", p.name)
 		}
@@ -261,10 +315,12 @@ func (c catalog) ProvisionProduct(ctx context.Context, in *servicecatalog.Provis
 
 const provisions = "catalog: provision product"
 
+// DescribeRecord shows a record in half the time after which its product is shown: each is read from a
+// place of its own.
 func (c catalog) DescribeRecord(ctx context.Context, in *servicecatalog.DescribeRecordInput, _ ...func(*servicecatalog.Options)) (*servicecatalog.DescribeRecordOutput, error) {
 	return call(ctx, "catalog: describe record", func() (*servicecatalog.DescribeRecordOutput, error) {
 		r := c.w.records[*in.Id]
-		if r == nil {
+		if r == nil || time.Now().Before(r.at.Add(r.from.Sub(r.at)/2)) {
 			return nil, &servicecatalogtypes.ResourceNotFoundException{}
 		}
 		return &servicecatalog.DescribeRecordOutput{RecordDetail: &servicecatalogtypes.RecordDetail{RecordId: in.Id, Status: r.status()}}, nil
@@ -273,34 +329,35 @@ func (c catalog) DescribeRecord(ctx context.Context, in *servicecatalog.Describe
 
 func (c catalog) DescribeProvisionedProduct(ctx context.Context, in *servicecatalog.DescribeProvisionedProductInput, _ ...func(*servicecatalog.Options)) (*servicecatalog.DescribeProvisionedProductOutput, error) {
 	return call(ctx, "catalog: describe product", func() (*servicecatalog.DescribeProvisionedProductOutput, error) {
-		p := c.find(func(p *product) bool { return p.id == aws.ToString(in.Id) || p.name == aws.ToString(in.Name) })
+		p, last := c.find(whatIsShown, func(p *product) bool { return p.id == aws.ToString(in.Id) || p.name == aws.ToString(in.Name) })
 		if p == nil {
 			return nil, &servicecatalogtypes.ResourceNotFoundException{}
 		}
-		status, last := servicecatalogtypes.ProvisionedProductStatusAvailable, p.provisioned
-		if p.terminated != nil {
-			last = p.terminated
-		}
+		status := servicecatalogtypes.ProvisionedProductStatusAvailable
 		if last.status() == servicecatalogtypes.RecordStatusInProgress {
 			status = servicecatalogtypes.ProvisionedProductStatusUnderChange
 		}
+		// Of which request the token is, the documentation leaves open.
 		return &servicecatalog.DescribeProvisionedProductOutput{ProvisionedProductDetail: &servicecatalogtypes.ProvisionedProductDetail{
-			Id: aws.String(p.id), Name: aws.String(p.name), IdempotencyToken: aws.String(p.token), Status: status,
+			Id: aws.String(p.id), Name: aws.String(p.name), IdempotencyToken: aws.String(last.token), Status: status,
 			LastProvisioningRecordId: aws.String(p.provisioned.id), LastRecordId: aws.String(last.id),
 		}}, nil
 	})
 }
 
+// TerminateProvisionedProduct knows its token while it terminates, and refuses another then
+// (https://docs.aws.amazon.com/servicecatalog/latest/dg/API_TerminateProvisionedProduct.html).
 func (c catalog) TerminateProvisionedProduct(ctx context.Context, in *servicecatalog.TerminateProvisionedProductInput, _ ...func(*servicecatalog.Options)) (*servicecatalog.TerminateProvisionedProductOutput, error) {
 	return call(ctx, "catalog: terminate product", func() (*servicecatalog.TerminateProvisionedProductOutput, error) {
-		p := c.find(func(p *product) bool { return p.id == aws.ToString(in.ProvisionedProductId) })
+		p, last := c.find(all, func(p *product) bool { return p.id == aws.ToString(in.ProvisionedProductId) })
 		switch {
 		case p == nil:
 			return nil, &servicecatalogtypes.ResourceNotFoundException{}
-		case p.terminated == nil && p.provisioned.status() == servicecatalogtypes.RecordStatusInProgress:
+		case last == p.terminated && last.token == *in.TerminateToken:
+		case last.status() == servicecatalogtypes.RecordStatusInProgress:
 			return nil, &servicecatalogtypes.InvalidParametersException{Message: aws.String("under change")}
-		case p.terminated == nil:
-			p.terminated = c.record()
+		default:
+			p.terminated = c.record(*in.TerminateToken)
 			c.w.effect("product %s terminated", p.name)
 		}
 		return &servicecatalog.TerminateProvisionedProductOutput{RecordDetail: &servicecatalogtypes.RecordDetail{RecordId: aws.String(p.terminated.id)}}, nil

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -43,6 +42,7 @@ type world struct {
 	alone   bool               // there is one show
 	takes   func(what string) time.Duration
 	befalls func(call int, what string) trouble // under mu
+	late    func(call int) time.Duration        // after which what a call changes is shown; under mu
 	denies  string                              // calls that are always denied, or none
 	log     *slog.Logger
 	flying  sync.WaitGroup // runs under way
@@ -50,29 +50,31 @@ type world struct {
 	mu        sync.Mutex
 	processes []*process
 	calls     []string // of runs, in their order
+	number    int      // of the call that has its effect
+	changing  []int    // calls that have changed something
 	effects   []string // what calls have changed
 
-	warmReads, warmWrites int64
-	warmAt                time.Time
-	parameters            map[string]string
-	environments          map[string]environments
-	products              []*product
-	records               map[string]*record
-	told                  map[string]string
-	room                  *theRoom
+	warm         shown[warmth]
+	parameters   map[string]*shown[string] // "" is none
+	environments map[string]*shown[environments]
+	launching    time.Duration // what products take
+	products     []*product
+	records      map[string]*record
+	told         map[string]string
+	room         *theRoom
 }
 
 func newWorld(t testing.TB) *world {
 	w := &world{
 		t: t, engine: dynamodb.NewEngine(), alone: true, log: slog.New(slog.DiscardHandler),
 		takes:   func(string) time.Duration { return callTakes },
-		befalls: func(int, string) trouble { return none },
+		befalls: func(int, string) trouble { return none }, late: atOnce,
 
-		warmReads: 12_000, warmWrites: 4_000,
-		parameters:   map[string]string{names.ParameterPath + "another/rate": "60"},
-		environments: map[string]environments{join: {units: joinBefore}},
-		products:     []*product{{name: "another", id: "pp-another", provisioned: &record{id: "rec-another"}}},
-		records:      map[string]*record{}, told: map[string]string{},
+		warm:         shown[warmth]{is: warmth{reads: 12_000, writes: 4_000}},
+		parameters:   map[string]*shown[string]{names.ParameterPath + "another/rate": {is: "60"}},
+		environments: map[string]*shown[environments]{join: {is: environments{units: joinBefore}}, admit: {}},
+		launching:    launching, products: []*product{{name: "another", id: "pp-another", provisioned: &record{id: "rec-another"}}},
+		records: map[string]*record{}, told: map[string]string{},
 	}
 	if testing.Verbose() && *oneSeed >= 0 {
 		w.log = slog.New(slog.NewTextHandler(t.Output(), nil))
@@ -195,7 +197,7 @@ func (w *world) enough() {
 		}
 	}
 	for function, need := range needs {
-		if got := w.environments[function].units; got < need {
+		if got := w.environments[function].is.units; got < need {
 			w.t.Errorf("shows that are ready need %d environments of %s, and %d are left", need, function, got)
 		}
 	}
@@ -233,19 +235,19 @@ func (w *world) nextDue() (due time.Time, never bool) {
 // down holds that nothing is left up once all shows are final, and that what was not theirs is as it was.
 func (w *world) down() {
 	w.t.Helper()
-	if want := map[string]environments{join: {units: joinBefore}}; !maps.EqualFunc(w.environments, want, func(a, b environments) bool { return a.units == b.units }) {
-		w.t.Errorf("what is provisioned in the end is %+v", w.environments)
+	if ofJoin, ofAdmit := w.environments[join].is.units, w.environments[admit].is.units; ofJoin != joinBefore || ofAdmit != 0 {
+		w.t.Errorf("what is provisioned in the end is %d of join and %d of admit", ofJoin, ofAdmit)
 	}
 	for _, p := range w.products {
 		if (p.terminated == nil) != (p.id == "pp-another") {
 			w.t.Errorf("the product %s: terminated %v", p.name, p.terminated != nil)
 		}
 	}
-	if w.parameters[names.ParameterPath+"another/rate"] != "60" {
+	if w.parameters[names.ParameterPath+"another/rate"].is != "60" {
 		w.t.Error("another event's parameter was changed")
 	}
-	for name := range w.parameters {
-		if isProbe(name) {
+	for name, p := range w.parameters {
+		if isProbe(name) && p.is != "" {
 			w.t.Errorf("the parameter %s is left", name)
 		}
 	}
@@ -256,6 +258,10 @@ func (w *world) down() {
 		}
 	}
 }
+
+// livesWithin is how long after its on-sale a show is said to be live: a lease that a dead run has left, and
+// the minute until the next.
+const livesWithin = 3 * time.Minute
 
 // ended holds that a show has come to one of some ends, by a history without a gap, and that its issue
 // knows.
@@ -277,6 +283,8 @@ func (w *world) ended(id string, ends ...hotshow.State) {
 			w.t.Errorf("change %d of show %s is %+v", i+1, id, c)
 		case c.To != c.From && (been[c.To] || !follows(c.From, c.To)):
 			w.t.Errorf("show %s goes from %s to %s", id, c.From, c.To)
+		case c.To == hotshow.Live && c.From != c.To && (c.At.Before(show.Request.OnSale) || c.At.Sub(show.Request.OnSale) > livesWithin):
+			w.t.Errorf("show %s, which comes on sale at %v, goes live at %v", id, show.Request.OnSale, c.At)
 		}
 		state = c.To
 		been[state] = true

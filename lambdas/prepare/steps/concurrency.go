@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -149,10 +148,6 @@ func wanted(h schedule.Holding) int { return max(h.Base, total(h)) }
 // errBusy means that another run sets the number at the moment: the next attempt sees the outcome.
 var errBusy = errors.New("another run sets it")
 
-// seen is how long after a call it is certainly told what was set. Lambda's documentation does not say: what
-// is read at once may be what was there before, and is then nobody's doing.
-const seen = 45 * time.Second
-
 // underWay is what is set from just before a call until its outcome is stored.
 const underWay = -1
 
@@ -186,7 +181,7 @@ func (s *Concurrency) set(ctx context.Context, t *prepare.Task, e environments, 
 	}
 	idle := len(before.Units) == 0 && before.Set == before.Base
 	if before.Set != underWay && there.units != before.Set {
-		if t.Now.Sub(before.Changed) < seen {
+		if t.Now.Sub(before.Changed) < seen { // what was there before is nobody's doing
 			return hotshow.Begun, s.giveBack(ctx, t, resource, keep)
 		}
 		if !idle {

@@ -217,7 +217,7 @@ func TestConcurrencyThatArrivesLate(t *testing.T) {
 func TestConcurrencyThatIsNotSeenYet(t *testing.T) {
 	everyFault(t, func(t *testing.T, a *account) {
 		aws := newProvisioner(a)
-		aws.behind = 20 * time.Second
+		aws.behind = 70 * time.Second
 		step := NewConcurrency(aws, a, quiet(), "join", "admit")
 		first, second, third := a.subject("first"), a.subject("second"), a.subject("third")
 		first.run(step.Up)

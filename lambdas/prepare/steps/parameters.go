@@ -30,8 +30,8 @@ const (
 	// fewestWrites.
 	writesPerSecond, fewestWrites = 8, 2
 
-	// settles is how long after a sale was closed by its parameter tick has certainly seen it: a change
-	// is in force within 10 s.
+	// settles is how long after a sale was read to be closed tick has certainly seen it too: a change is in
+	// force within 10 s.
 	settles = 20 * time.Second
 	// postponed is how far in the future an on-sale is set that has passed while the event could not be put
 	// on sale: a closed event only opens again at a time to come.
@@ -52,7 +52,7 @@ const (
 // What the step remembers.
 const (
 	heldFound  = "found"  // the on-sale that was there before anything was written, or none
-	heldClosed = "closed" // when the step closed the event's earlier sale, in RFC 3339
+	heldClosed = "closed" // when the event's earlier sale was first read to be closed, in RFC 3339
 	heldLate   = "onsale" // the on-sale in place of the request's, at which the event would not open
 	none       = "none"
 )
@@ -190,8 +190,8 @@ func (p *Parameters) closeEarlier(ctx context.Context, t *prepare.Task, wanted, 
 		return hotshow.Up, nil
 	}
 	if there[stateParameter] == closed {
-		if since := moment(t.Held[heldClosed]); t.Now.Sub(since) < settles {
-			return hotshow.Begun, nil
+		if settled, err := since(ctx, t, heldClosed, settles); !settled || err != nil {
+			return hotshow.Begun, err
 		}
 		return hotshow.Up, nil
 	}
@@ -202,9 +202,6 @@ func (p *Parameters) closeEarlier(ctx context.Context, t *prepare.Task, wanted, 
 	if t.Now.Before(closes) && there[stateParameter] != soldOut && t.Now.Before(r.ReadyBy()) {
 		return "", fmt.Errorf("the event's earlier sale, of %s, is open until %s, and is closed for this show at %s: set its parameter state to closed to end it before that",
 			there[settings.OnSale], closes.Format(time.RFC3339), r.ReadyBy().Format(time.RFC3339))
-	}
-	if err := t.Hold(ctx, heldClosed, t.Now.Format(time.RFC3339)); err != nil {
-		return "", err
 	}
 	if err := p.put(ctx, r.Event, stateParameter, closed); err != nil {
 		return goOn(err)
@@ -274,7 +271,11 @@ func (p *Parameters) Down(ctx context.Context, t *prepare.Task) (hotshow.Progres
 	}
 	isSet := orNone(there[settings.OnSale])
 	ours := same(isSet, t.Held[heldLate]) || moment(isSet).Equal(t.Show.Request.OnSale)
-	if isSet == none || isSet == found && !ours || there[stateParameter] == closed {
+	if isSet == none || isSet == found && !ours {
+		// What was written shortly before may not be seen yet.
+		if missed, err := since(ctx, t, heldMissed, seen); !missed || err != nil {
+			return hotshow.Begun, err
+		}
 		return hotshow.Down, nil
 	}
 	if err := p.put(ctx, event, stateParameter, closed); err != nil {

@@ -108,14 +108,10 @@ const (
 	heldAttempt = "attempt" // the latest, from 1
 	heldRecord  = "record"  // id of the provisioning's record
 	heldProduct = "product" // id of the provisioned product
-	heldMissed  = "missed"  // when no product was found whose provisioning may still arrive, in RFC 3339
+	heldMissed  = "missed"  // when no product was first found whose provisioning may still arrive, in RFC 3339
 	heldEnding  = "ending"  // which termination of it, from 1
 	heldEndOf   = "end"     // id of that termination's record
 )
-
-// arrives is how long after its last look a call can still turn out to have provisioned something: a run
-// waits 50 s for its calls.
-const arrives = 2 * time.Minute
 
 // attempt is one provisioning, with what is remembered of it.
 type attempt struct {
@@ -364,25 +360,23 @@ func (a attempt) ending() string {
 	return "1"
 }
 
-// missed decides about a product that is not there. One that is being provisioned may not be seen yet, and
-// one whose provisioning was never answered may still arrive.
+// missed decides about a product that is not there. One that is being provisioned may not be seen yet, nor
+// one that has just been, and one whose provisioning was never answered may still arrive.
 func (p *Product) missed(ctx context.Context, a attempt) (gone bool, err error) {
 	if a.held(heldEndOf+" "+a.ending()) != "" {
 		return true, nil
 	}
 	if id := a.held(heldRecord); id != "" {
 		record, err := p.record(ctx, id)
-		if err == nil {
-			return !underChange(record), nil
-		}
-		if !notFound(err) {
+		switch {
+		case notFound(err):
+		case err != nil:
 			return false, fmt.Errorf("read the record of %s: %w", a.name(), err)
+		case underChange(record):
+			return false, nil
 		}
 	}
-	if since := moment(a.held(heldMissed)); !since.IsZero() {
-		return a.Now.Sub(since) >= arrives, nil
-	}
-	return false, a.hold(ctx, heldMissed, a.Now.Format(time.RFC3339))
+	return since(ctx, a.Task, heldMissed+" "+a.number, seen)
 }
 
 // ended reports a termination that failed. The next one has another token, since the service answers a
