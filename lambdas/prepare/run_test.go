@@ -6,10 +6,15 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	engine "waitingroom/local/dynamodb"
+	"waitingroom/local/dynamodb/dynamodbtest"
 	"waitingroom/shared/hotshow"
 	"waitingroom/shared/schedule"
 )
@@ -427,6 +432,87 @@ func TestMoreShowsThanTime(t *testing.T) {
 		}
 	})
 }
+
+// counted is a table that counts what is read of it.
+type counted struct {
+	schedule.API
+	mu           sync.Mutex
+	calls, items int
+}
+
+func (c *counted) count(items int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.calls++
+	c.items += items
+}
+
+func (c *counted) GetItem(ctx context.Context, in *dynamodb.GetItemInput, options ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
+	c.count(1)
+	return c.API.GetItem(ctx, in, options...)
+}
+
+func (c *counted) Query(ctx context.Context, in *dynamodb.QueryInput, options ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
+	out, err := c.API.Query(ctx, in, options...)
+	if err == nil {
+		c.count(int(out.ScannedCount))
+	}
+	return out, err
+}
+
+// What a run reads depends on the shows that are open, however many there have been.
+func TestEndedShowsCostNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		tables := engine.NewEngine()
+		client := dynamodbtest.Connect("http://engine", func(o *dynamodb.Options) { o.HTTPClient = engine.InProcess(engine.NewHandler(tables, tables)) })
+		table := &counted{API: tables}
+		p := w.preparer()
+		shows := schedule.New(table, dynamodbtest.Table(t, client, "prepare-"))
+		p.Shows = shows
+		for _, step := range w.steps {
+			p.Steps[step.name] = done{}
+		}
+		add := func(id string) hotshow.Show {
+			w.add(id)
+			show := w.stored(id)
+			if err := shows.Add(t.Context(), show, w.history[id][0]); err != nil {
+				t.Fatal(err)
+			}
+			show.Version = 1
+			return show
+		}
+		reads := func() (calls, items int) {
+			table.calls, table.items = 0, 0
+			if err := p.Run(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			return table.calls, table.items
+		}
+		add("one")
+		reads() // it is ready by then
+		quiet, entries := reads()
+		for n := range 2_000 {
+			show := add(fmt.Sprint("ended-", n))
+			change, err := show.Cancel("ann", "", time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := shows.Save(t.Context(), &show, change); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if calls, items := reads(); quiet != 1 || entries != 1 || calls != quiet || items != entries {
+			t.Errorf("%d calls read %d items, and without the shows that have ended %d read %d", calls, items, quiet, entries)
+		}
+	})
+}
+
+// done is a step that does at once what it is asked.
+type done struct{}
+
+func (done) Up(context.Context, *Task) (hotshow.Progress, error)   { return hotshow.Up, nil }
+func (done) Down(context.Context, *Task) (hotshow.Progress, error) { return hotshow.Down, nil }
 
 func TestListFails(t *testing.T) {
 	w := newWorld(t)
