@@ -86,8 +86,7 @@ func (r *Room) addHotShowVariables(function string, environment map[string]*stri
 // them. No other item of the room has such a key.
 const showKeys = "HOTSHOW*"
 
-// allowShows lets a function read and write hot shows and no visitor's item. A transaction needs the
-// permissions of what it is made of. Without a key in the request nothing is allowed, where the first
+// allowShows lets a function read and write hot shows and no visitor's item. Without a key in the request nothing is allowed, where the first
 // condition alone would hold for none.
 func (r *Room) allowShows(function string) {
 	r.Functions[function].AddToRolePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
@@ -103,11 +102,10 @@ func (r *Room) allowShows(function string) {
 // showActions are what a function does to items. Jira's door, which is open to everybody, reads single shows
 // that it is told of, and lists none.
 func showActions(function string) []string {
-	actions := []string{"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}
 	if function == names.FunctionJira {
-		return actions
+		return names.ScheduleActions()
 	}
-	return append(actions, "dynamodb:Query")
+	return append(names.ScheduleActions(), names.ScheduleList)
 }
 
 // allowHotShow lets hotshow tell how a sale stands: what the promoter has set, and which alarms are on.

@@ -128,7 +128,7 @@ func (r *Room) hotShowPermissions(t *testing.T) map[string]map[string][]string {
 	parameters := []string{r.resolved(t, jsii.String(r.parameterARN(""))), below}
 	aliases := []string{r.resolved(t, r.Live[names.FunctionJoin].FunctionArn()), r.resolved(t, r.Live[names.FunctionAdmit].FunctionArn())}
 	schedule := func(more map[string][]string) map[string][]string {
-		for _, action := range []string{"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"} {
+		for _, action := range names.ScheduleActions() {
 			more[action] = []string{table}
 		}
 		return more
@@ -136,11 +136,11 @@ func (r *Room) hotShowPermissions(t *testing.T) map[string]map[string][]string {
 	probes := r.resolved(t, jsii.String(r.parameterARN("/probe-*")))
 	wanted := map[string]map[string][]string{
 		names.FunctionHotShow: schedule(map[string][]string{
-			"dynamodb:Query": {table}, "ssm:GetParametersByPath": parameters, "cloudwatch:DescribeAlarms": {r.resolved(t, jsii.String(r.allAlarms()))},
+			names.ScheduleList: {table}, "ssm:GetParametersByPath": parameters, "cloudwatch:DescribeAlarms": {r.resolved(t, jsii.String(r.allAlarms()))},
 		}),
 		names.FunctionPrepare: schedule(map[string][]string{
 			"ssm:GetParametersByPath": parameters, "ssm:PutParameter": {below}, "ssm:DeleteParameters": {probes},
-			"dynamodb:Query": {table}, "dynamodb:DescribeTable": {table}, "dynamodb:UpdateTable": {table},
+			names.ScheduleList: {table}, "dynamodb:DescribeTable": {table}, "dynamodb:UpdateTable": {table},
 			"lambda:GetProvisionedConcurrencyConfig":    aliases,
 			"lambda:PutProvisionedConcurrencyConfig":    aliases,
 			"lambda:DeleteProvisionedConcurrencyConfig": aliases,

@@ -86,6 +86,15 @@ const (
 // where Jira is connected.
 func HotShowFunctions() []string { return []string{FunctionHotShow, FunctionJira, FunctionPrepare} }
 
+// ScheduleActions are what package schedule does to items; whoever lists shows also needs ScheduleList.
+// A transaction needs the permissions of what it is made of.
+func ScheduleActions() []string {
+	return []string{"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
+}
+
+// ScheduleList is what lists and histories of shows are read by.
+const ScheduleList = "dynamodb:Query"
+
 // JiraMembers are what EnvJiraFields has to name a field for; others may be named besides.
 func JiraMembers() []string {
 	return []string{"event", "name", "onsale", "visitors", "over", "rate", "target", "approvals"}
