@@ -104,6 +104,10 @@ func TestRefusals(t *testing.T) {
 		{"a large reason", boss, "POST", names.PathHotShowReject, show.ID, strings.Repeat("a", 16<<10+1), 413, "too-large", ""},
 		{"no such state", asker, "GET", names.PathHotShows + "?state=open", "", "", 400, "bad-request", "requested approved"},
 		{"no such event", asker, "GET", names.PathHotShows + "?event=A", "", "", 400, "bad-request", "event"},
+		{"no limit", asker, "GET", names.PathHotShows + "?limit=0", "", "", 400, "bad-request", "from 1 to 500"},
+		{"too high a limit", asker, "GET", names.PathHotShows + "?limit=501", "", "", 400, "bad-request", "from 1 to 500"},
+		{"a limit in words", asker, "GET", names.PathHotShows + "?limit=all", "", "", 400, "bad-request", "from 1 to 500"},
+		{"a place that is none", asker, "GET", names.PathHotShows + "?next=7", "", "", 400, "bad-request", "Leave it out"},
 		{"another method", asker, "DELETE", names.PathHotShow, show.ID, "", 405, "method-not-allowed", ""},
 		{"another address", asker, "GET", "/v1/other", "", "", 404, "not-found", "hotshows-api.json"},
 	}

@@ -49,6 +49,7 @@ type shows struct {
 	*schedule.Schedule
 	fail   error
 	before func(show hotshow.Show) // called once, before the next write
+	pages  int                     // that were read
 }
 
 func (s *shows) Show(ctx context.Context, id string) (hotshow.Show, error) {
@@ -62,6 +63,7 @@ func (s *shows) Page(ctx context.Context, after schedule.Place, most int) (sched
 	if s.fail != nil {
 		return schedule.Page{}, s.fail
 	}
+	s.pages++
 	return s.Schedule.Page(ctx, after, most)
 }
 
