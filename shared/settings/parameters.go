@@ -78,16 +78,16 @@ func parameterNames() string {
 }
 
 func setOnSale(s *room.Settings, text string) error {
-	t, err := parseTime(text)
+	t, err := ParseTime(text)
 	if err != nil {
 		return err
 	}
-	s.OnSale = t
+	s.OnSale = t.UTC()
 	return nil
 }
 
 func setPreQueue(s *room.Settings, text string) error {
-	t, err := parseTime(text)
+	t, err := ParseTime(text)
 	if err != nil {
 		return err
 	}
@@ -95,12 +95,12 @@ func setPreQueue(s *room.Settings, text string) error {
 		return fmt.Errorf("%s is after onsale, %s: set an earlier time, or delete it for 30 minutes before onsale",
 			quote(text), s.OnSale.Format(time.RFC3339))
 	}
-	s.PreQueue = t
+	s.PreQueue = t.UTC()
 	return nil
 }
 
 func setCloses(s *room.Settings, text string) error {
-	t, err := parseTime(text)
+	t, err := ParseTime(text)
 	if err != nil {
 		return err
 	}
@@ -108,33 +108,48 @@ func setCloses(s *room.Settings, text string) error {
 		return fmt.Errorf("%s is not after onsale, %s: set a later time, or delete it for 24 hours after onsale",
 			quote(text), s.OnSale.Format(time.RFC3339))
 	}
-	s.Closes = t
+	s.Closes = t.UTC()
 	return nil
 }
 
-// parseTime reads RFC 3339 with an offset. Times are kept in whole seconds because that is how
-// they are published, and in years that fit every representation they meet.
-func parseTime(text string) (time.Time, error) {
+// ParseTime reads RFC 3339 with an offset, which it keeps. Times are in whole seconds because that is how
+// they are published, and in years and offsets that fit every representation they meet. The error
+// completes a sentence that begins with the name of what was set.
+func ParseTime(text string) (time.Time, error) {
 	const firstYear, lastYear = 1970, 2199
 	t, err := strictTime(text)
 	if err != nil {
-		if _, err := strictTime(text + "Z"); err == nil {
-			return time.Time{}, fmt.Errorf("%s has no offset from UTC: add one, as in %q or %q", quote(text), text+"+01:00", text+"Z")
-		}
-		return time.Time{}, fmt.Errorf("%s is not a time in RFC 3339 with an offset, as in \"2026-11-21T10:00:00+01:00\"", quote(text))
+		return time.Time{}, notATime(text)
 	}
-	t = t.UTC()
 	if t.Nanosecond() != 0 {
 		return time.Time{}, fmt.Errorf("%s has a fraction of a second: use whole seconds", quote(text))
 	}
-	if t.Year() < firstYear || t.Year() > lastYear {
+	if year := t.UTC().Year(); year < firstYear || year > lastYear {
 		return time.Time{}, fmt.Errorf("%s is not in the years %d to %d", quote(text), firstYear, lastYear)
 	}
 	return t, nil
 }
 
-// The time package also takes an hour of one digit and a comma before the fraction.
-var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$`)
+// notATime says what a text that strictTime refuses lacks, and what to write instead.
+func notATime(text string) error {
+	if _, err := strictTime(text + "Z"); err == nil {
+		return fmt.Errorf("%s has no offset from UTC: add one, as in %q or %q", quote(text), text+"+01:00", text+"Z")
+	}
+	if offset := anyOffset.FindString(text); offset != "" {
+		local := strings.TrimSuffix(text, offset)
+		if _, err := strictTime(local + "Z"); err == nil {
+			return fmt.Errorf("%s has an offset from UTC that does not exist: use hours up to 23 and minutes up to 59, as in %q", quote(text), local+"+01:00")
+		}
+	}
+	return fmt.Errorf("%s is not a time in RFC 3339 with an offset, as in \"2026-11-21T10:00:00+01:00\"", quote(text))
+}
+
+// The time package also takes an hour of one digit, a comma before the fraction, and offsets of a day and
+// minutes of 60, with which it then refuses to write the time as JSON.
+var (
+	rfc3339   = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+	anyOffset = regexp.MustCompile(`[+-]\d\d:\d\d$`)
+)
 
 func strictTime(text string) (time.Time, error) {
 	if !rfc3339.MatchString(text) {
@@ -144,10 +159,9 @@ func strictTime(text string) (time.Time, error) {
 }
 
 func setRate(s *room.Settings, text string) error {
-	const most = 60_000
-	n, ok := wholeNumber(text, most)
+	n, ok := wholeNumber(text, room.MaxRate)
 	if !ok {
-		return fmt.Errorf("%s is not a whole number of visitors per minute between 1 and %d", quote(text), most)
+		return fmt.Errorf("%s is not a whole number of visitors per minute between 1 and %d", quote(text), room.MaxRate)
 	}
 	s.Rate = n
 	return nil

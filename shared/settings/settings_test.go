@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"reflect"
@@ -164,7 +165,13 @@ var badValues = map[string]map[string]string{
 		"2026-11-21":                          "RFC 3339",
 		"2026-02-30T10:00:00Z":                "RFC 3339",
 		"2026-11-21T24:00:00Z":                "RFC 3339",
-		"2026-11-21T10:00:00+25:00":           "RFC 3339",
+		"2026-11-21T10:00:00+25:00":           "does not exist",
+		"2026-11-21T10:00:00+24:00":           `does not exist: use hours up to 23 and minutes up to 59, as in "2026-11-21T10:00:00+01:00"`,
+		"2026-11-21T10:00:00-24:00":           "does not exist",
+		"2026-11-21T10:00:00+23:60":           "does not exist",
+		"2026-11-21T10:00:00+00:60":           "does not exist",
+		"2026-11-31T10:00:00+24:00":           "RFC 3339",
+		"+24:00":                              "RFC 3339",
 		" 2026-11-21T10:00:00Z":               "RFC 3339",
 		"2026-11-21T10:00:00Z\n":              "RFC 3339",
 		"2026-11-21T10:00:00.5Z":              "whole seconds",
@@ -359,6 +366,51 @@ func TestABadFirstValue(t *testing.T) {
 			}
 		}
 	}
+}
+
+// keeps checks what is true of every time that is accepted: JSON and RFC 3339 keep it with its offset.
+func keeps(t *testing.T, text string) {
+	t.Helper()
+	at, err := ParseTime(text)
+	if err != nil {
+		return
+	}
+	stored, err := json.Marshal(at)
+	if err != nil {
+		t.Fatalf("%q is accepted, and cannot be stored: %v", text, err)
+	}
+	var read time.Time
+	if err := json.Unmarshal(stored, &read); err != nil || !read.Equal(at) {
+		t.Fatalf("%q is stored as %s and read as %v, %v", text, stored, read, err)
+	}
+	if again, err := ParseTime(at.Format(time.RFC3339)); err != nil || !again.Equal(at) {
+		t.Fatalf("%q is written as %v and read as %v, %v", text, at.Format(time.RFC3339), again, err)
+	}
+}
+
+// Every offset of less than a day is taken, and no other.
+func TestOffsets(t *testing.T) {
+	for hours := range 100 {
+		for minutes := range 100 {
+			for _, sign := range []string{"+", "-"} {
+				text := fmt.Sprintf("2026-11-21T10:00:00%s%02d:%02d", sign, hours, minutes)
+				if _, err := ParseTime(text); (err == nil) != (hours < 24 && minutes < 60) {
+					t.Errorf("%s: %v", text, err)
+				}
+				keeps(t, text)
+			}
+		}
+	}
+}
+
+func FuzzParseTime(f *testing.F) {
+	for text := range badValues["onsale"] {
+		f.Add(text)
+	}
+	for _, text := range []string{"2026-11-21T10:00:00-00:00", "2199-12-31T00:59:59-23:00", "1970-01-01T23:59:00+23:59"} {
+		f.Add(text)
+	}
+	f.Fuzz(keeps)
 }
 
 func TestRemovedParameters(t *testing.T) {
