@@ -199,10 +199,7 @@ func readTime(into *time.Time, value json.RawMessage) error {
 	if err := readText(&text, value); err != nil {
 		return err
 	}
-	for _, rejection := range settings.Parse(map[string]string{settings.OnSale: text}, nil).Rejected {
-		return errors.New(why(rejection))
-	}
-	t, err := time.Parse(time.RFC3339, text)
+	t, err := settings.ParseTime(text)
 	*into = t
 	return err
 }
@@ -210,7 +207,7 @@ func readTime(into *time.Time, value json.RawMessage) error {
 func readNames(r *Request, value json.RawMessage) error {
 	given, err := object(value)
 	if err != nil {
-		return fmt.Errorf("has to be an object from language tags to names, as in {\"en\":\"Winter tour\"}")
+		return errors.New("has to be an object from language tags to names, as in {\"en\":\"Winter tour\"}")
 	}
 	r.Names = map[string]string{}
 	for _, g := range given {

@@ -116,6 +116,9 @@ func TestBadRequests(t *testing.T) {
 		{"names", string(many), "21 names"},
 		{"onsale", ``, "missing"},
 		{"onsale", `"2026-11-28T10:00:00"`, "no offset"},
+		{"onsale", `"2026-11-28T10:00:00+24:00"`, "hours up to 23"},
+		{"onsale", `"2026-11-28T10:00:00-24:00"`, "hours up to 23"},
+		{"onsale", `"2026-11-28T10:00:00+23:60"`, "minutes up to 59"},
 		{"onsale", `"2026-11-28"`, "not a time"},
 		{"onsale", `"tomorrow"`, "not a time"},
 		{"onsale", `"2026-11-28T10:00:00.5+01:00"`, "fraction of a second"},
@@ -129,6 +132,7 @@ func TestBadRequests(t *testing.T) {
 		{"prequeue", `"2026-11-21T09:59:59+01:00"`, "more than 168h before onsale"},
 		{"closes", `"2026-11-28T10:00:00+01:00"`, "not after onsale"},
 		{"closes", `"2027-11-28T10:00:00+01:00"`, "more than 90 days"},
+		{"closes", `"2026-11-29T10:00:00+24:00"`, "hours up to 23"},
 		{"visitors", ``, "missing"},
 		{"visitors", `0`, "between 1 and"},
 		{"visitors", `-1`, "between 1 and"},
@@ -261,7 +265,7 @@ func holdsTrue(t *testing.T, r Request) {
 func FuzzParseRequest(f *testing.F) {
 	f.Add(body(given()))
 	for _, member := range []string{"event", "rate", "onsale", "names", "over"} {
-		for _, value := range []string{``, `null`, `"2026-11-28T10:00:00Z"`, `1e3`, `{"en":"a","en":"b"}`, `"1h"`, `[[]]`, `"\ud800"`} {
+		for _, value := range []string{``, `null`, `"2026-11-28T10:00:00Z"`, `"2026-11-28T10:00:00+24:00"`, `"2026-11-28T10:00:00-23:59"`, `1e3`, `{"en":"a","en":"b"}`, `"1h"`, `[[]]`, `"\ud800"`} {
 			f.Add(with(member, value))
 		}
 	}
