@@ -47,6 +47,7 @@ func TestJourney(t *testing.T) {
 	}
 	contain(t, ok(t, "list", "-url", url), "ID", id, "approved", "winter-tour", "Winter tour")
 	contain(t, ok(t, "list", "-url", url, "-state", "live"), "There are no such shows")
+	contain(t, ok(t, "list", "-url", url, "-limit", "1"), id, "leave out -limit")
 	contain(t, ok(t, "show", id, "-url", url), "Winter tour (winter-tour) has been approved since", "300,000 visitors in 1m", "13,000 a minute", "asked for by", "anna", "approved by",
 		"ben", "name, de", "Wintertour", "Steps", "readiness", "waiting", "History", "anna has asked for the show.", "The show is approved now, by ben: the shop is ready.")
 	contain(t, ok(t, "cancel", id, "-url", url), "is cancelled")
@@ -129,6 +130,7 @@ func TestMistakes(t *testing.T) {
 		{[]string{"approve", "../v1"}, "is not the id of a show"},
 		{[]string{"show", "\x1b[2J"}, "is not the id of a show"},
 		{[]string{"list", "-state", "asleep"}, "is none of requested"},
+		{[]string{"list", "-limit", "-1"}, "-limit: -1 is no number of shows"},
 		{[]string{"list", "-what"}, "-what"},
 		{[]string{"list", "-url", "shop.example"}, "is not an address such as"},
 		{[]string{"list", "-url", "http://shop.example"}, "use https"},
@@ -144,6 +146,7 @@ func TestMistakes(t *testing.T) {
 	}
 	contain(t, ok(t, "-help"), "approve ID", EnvAddress)
 	contain(t, ok(t, "ask", "-help"), "-onsale", "30 minutes before")
+	contain(t, ok(t, "list", "-help"), "-limit", "then those that have ended")
 }
 
 func TestTitles(t *testing.T) {

@@ -103,7 +103,7 @@ func writeList(w io.Writer, answer []byte) error {
 	if err := t.Flush(); err != nil || list.Next == "" {
 		return err
 	}
-	_, err := fmt.Fprintln(w, "There are more, or may be: leave out -limit to see all.")
+	_, err := fmt.Fprintln(w, "There may be more: leave out -limit to see all.")
 	return err
 }
 
