@@ -128,8 +128,9 @@ type Change struct {
 	At     time.Time `json:"at"`
 	By     Person    `json:"by"`
 	From   State     `json:"from,omitempty"` // none of the first
-	To     State     `json:"to"`             // the same as From when a step or the request changed and not the state
+	To     State     `json:"to"`             // the same as From when something else changed than the state
 	Step   Step      `json:"step,omitempty"`
+	Issue  string    `json:"issue,omitempty"` // of Jira, that decides about the show from then on
 	Why    string    `json:"why"`
 }
 

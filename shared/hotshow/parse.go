@@ -11,13 +11,14 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"waitingroom/shared/plan"
 	"waitingroom/shared/settings"
 )
 
 // What a request has that does not say otherwise.
 const (
 	defaultPreQueue    = 30 * time.Minute // before the on-sale
-	defaultCloses      = 24 * time.Hour   // after it
+	defaultCloses      = plan.UsuallyOpen // after it
 	defaultReadyBefore = Duration(time.Hour)
 	defaultKeepAfter   = Duration(4 * time.Hour)
 )

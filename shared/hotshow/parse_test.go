@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"waitingroom/shared/plan"
 	"waitingroom/shared/settings"
 )
 
@@ -66,6 +67,43 @@ func TestParseRequest(t *testing.T) {
 	members["names"] = `{"en":"Winter tour"}`
 	if r, err = ParseRequest(body(members), asked); err != nil || !r.Equal(request()) {
 		t.Errorf("by default %+v, %v", r, err)
+	}
+}
+
+// A request that says nothing is open for as long as an event whose parameters say nothing, and its plan
+// supposes so.
+func TestUsuallyOpen(t *testing.T) {
+	members := given()
+	delete(members, "closes")
+	r, err := ParseRequest(body(members), asked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := r.Texts(Needs{Shards: 64})
+	delete(texts, "closes")
+	if s := settings.Parse(texts, nil).Settings; !s.Closes.Equal(r.Closes) || r.Expected().Open != plan.UsuallyOpen {
+		t.Errorf("the room closes it %v, the show %v, the plan after %v", s.Closes, r.Closes, r.Expected().Open)
+	}
+}
+
+// A show's warnings are about the time at which it closes.
+func TestWarningsUntilItCloses(t *testing.T) {
+	for _, test := range []struct{ visitors, rate, closes, want string }{
+		{"60000", "100", `"2026-11-28T11:00:00+01:00"`, "The line takes 10 hours, and the event closes 60 minutes after its on-sale"},
+		{"60000", "100", `"2026-11-28T20:00:00+01:00"`, ""},
+		{"100000", "60", `"2026-12-05T11:00:00+01:00"`, ""},
+		{"100000", "60", ``, "The line takes 28 hours, and the event closes 24 hours after its on-sale"},
+	} {
+		members := given()
+		members["visitors"], members["rate"], members["closes"], members["over"] = test.visitors, test.rate, test.closes, `"10m"`
+		r, err := ParseRequest(body(members), asked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, _ := New("a", r, plan.New(r.Expected()), "ann", asked)
+		if warned := strings.Join(s.Warnings, "\n"); (warned == "") != (test.want == "") || !strings.Contains(warned, test.want) {
+			t.Errorf("%s at %s a minute until %s: %q, want %q", test.visitors, test.rate, test.closes, warned, test.want)
+		}
 	}
 }
 
@@ -352,6 +390,8 @@ func TestCheckWhy(t *testing.T) {
 
 func TestSentence(t *testing.T) {
 	alice := Person("arn:aws:sts::000000000000:assumed-role/ask/alice@shop.example")
+	show := newShow()
+	named := show.DecideIn("SHOW-12", JiraPerson("5b10"), asked)
 	for want, c := range map[string]Change{
 		"alice@shop.example has asked for the show.":                  {By: alice, To: Requested, Why: "asked for"},
 		"The show is rejected now, by ann.":                           {By: "arn:aws:iam::1:user/ann", From: Requested, To: Rejected, Why: "rejected"},
@@ -361,6 +401,8 @@ func TestSentence(t *testing.T) {
 		"The show is preparing still: it should be ready by now.":     {By: Schedule, From: Preparing, To: Preparing, Why: "it should be ready by now"},
 		"Step product is up.":                                         {By: Schedule, From: Preparing, To: Preparing, Step: Product, Why: "is up"},
 		"The request was changed, by alice@shop.example: a new time.": {By: alice, From: Requested, To: Requested, Why: "a new time"},
+		"The show was named in an issue of Jira, by the Jira user 5b10: SHOW-12 decides about it; name: Winter tour, event: winter-tour, " +
+			"onsale: 2026-11-28T10:00:00+01:00, visitors: 300000, over: 1m, rate: 5000, target: https://shop.example/checkout.": named,
 	} {
 		if got := c.Sentence(); got != want {
 			t.Errorf("%q, want %q", got, want)

@@ -40,10 +40,30 @@ func (p Person) Same(other Person) bool {
 	return (kind == session || otherKind == session) && name != "" && strings.EqualFold(name, otherName)
 }
 
-// madeUp is what AWS's programs call a session where nobody has given it a name: a time, so that it is
-// another one for each session, mostly behind the program's own name (botocore-session-, aws-go-sdk-).
-// https://github.com/aws/aws-cli/issues/8797
-var madeUp = regexp.MustCompile(`^((aws|botocore)-[a-z-]+-[0-9]{10,19}|[0-9]{19})$`)
+// madeUp is what programs call a session where nobody has given it a name: mostly another one for each
+// session or machine, and anybody may be behind it who may use that. A Lambda function's session has the
+// function's name, which could be a person's, and is not known by it.
+var madeUp = regexp.MustCompile(`^(?i:` + strings.Join([]string{
+	// AWS's CLI and SDKs add a time to their own names (botocore-session-, aws-go-sdk-, aws-sdk-js-session-),
+	// in seconds to nanoseconds, or give it alone. https://github.com/aws/aws-cli/issues/8797 and
+	// https://github.com/aws/aws-sdk-go-v2/tree/main/credentials/stscreds
+	`(aws|botocore)-[a-z-]+-[0-9]{10,19}`, `[0-9]{19}`,
+	// The SDK for Rust adds it to what it does.
+	// https://github.com/awslabs/aws-sdk-rust/blob/main/sdk/aws-config/src/sts/util.rs
+	`(assume-role|profile|web-identity)-[a-z-]+-[0-9]{13}`,
+	// The SDK for Ruby, https://github.com/aws-actions/configure-aws-credentials and SageMaker's notebooks,
+	// https://docs.aws.amazon.com/sagemaker/latest/dg/monitor-user-access.html
+	`default_session`, `GitHubActions`, `SageMaker`,
+	// An EC2 instance has its id, whose older form is the shorter, and a machine of Systems Manager, too.
+	// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
+	`m?i-[0-9a-f]{8}([0-9a-f]{9})?`,
+	// An ECS task has its id, and Step Functions gives as many letters.
+	// https://github.com/aws/amazon-ecs-agent/issues/3498
+	`[0-9a-z]{32}`,
+	// A UUID ends those of EKS's pods and of CodeBuild (AWSCodeBuild-).
+	// https://docs.aws.amazon.com/eks/latest/APIReference/API_auth_AssumedRoleUser.html
+	`(.*-)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`,
+}, "|") + `)$`)
 
 // Unnamed says whether the person is a session whose name a program has made up.
 func (p Person) Unnamed() bool {
@@ -59,7 +79,7 @@ func (p Person) Name() string {
 	if _, name := p.identity(); name != "" {
 		return name
 	}
-	return string(p)
+	return string(p)[strings.LastIndex(string(p), ":")+1:] // "root" of an account's own user
 }
 
 // Kinds of identities of IAM whose names are people's.
@@ -111,7 +131,7 @@ func (s *Show) Approve(by Person, why string, allowSelf bool, at time.Time) (Cha
 	return s.change(Approved, by, reason(why, "approved"), at), nil
 }
 
-// isOf says whether what is asked for is somebody's own.
+// IsOf says whether what is asked for is somebody's own.
 func (s *Show) IsOf(by Person) bool {
 	return by.Same(s.AskedBy) || slices.ContainsFunc(s.ChangedBy, by.Same)
 }
@@ -133,8 +153,10 @@ func (s *Show) DecideIn(issue string, by Person, at time.Time) Change {
 	s.Jira = &Jira{Issue: issue}
 	s.partOf(by)
 	r := s.Request
-	return s.change(s.State, by, fmt.Sprintf("%s decides about it; name: %s, event: %s, onsale: %s, visitors: %d, over: %s, rate: %d, target: %s",
+	c := s.change(s.State, by, fmt.Sprintf("%s decides about it; name: %s, event: %s, onsale: %s, visitors: %d, over: %s, rate: %d, target: %s",
 		issue, r.Name(), r.Event, r.OnSale.Format(time.RFC3339), r.Visitors, r.Over, r.Rate, r.Target), at)
+	c.Issue = issue
+	return c
 }
 
 // partOf notes who has had a part in what is asked for.

@@ -11,23 +11,59 @@ import (
 func TestSessionsWithoutAName(t *testing.T) {
 	const role = "arn:aws:sts::000000000000:assumed-role/"
 	alice, user := Person(role+"ask/alice"), Person("arn:aws:iam::000000000000:user/alice")
-	for _, name := range []string{
-		"botocore-session-1793869200", "aws-go-sdk-1793869200130000000", "aws-sdk-js-1793869200130", "aws-sdk-java-1793869200130",
-		"1793869200130000000",
-	} {
-		nobody := Person(role + "approve/" + name)
-		for _, other := range []Person{alice, user, Person(role + "ask/botocore-session-1793869211"), nobody} {
-			if !nobody.Same(other) || !other.Same(nobody) {
-				t.Errorf("%s is somebody else than %s", nobody, other)
+	tests := []struct{ by, name, another string }{
+		{"the CLI", "botocore-session-1793869200", "botocore-session-1793869211"},
+		{"SDK for Go", "aws-go-sdk-1793869200130000000", "aws-go-sdk-1793869200130000001"},
+		{"SDK for Go, web identity", "1793869200130000000", "1793869200130000001"},
+		{"SDK for JavaScript", "aws-sdk-js-session-1793869200130", "aws-sdk-js-1793869200131"},
+		{"SDKs for Java and PHP", "aws-sdk-java-1793869200130", "aws-sdk-php-1793869200130"},
+		{"SDK for .NET", "aws-dotnet-sdk-session-636238288466144357", "aws-dotnet-sdk-session-636238288466144358"},
+		{"SDK for Rust", "assume-role-from-profile-1793869200130", "assume-role-provider-1793869200130"},
+		{"SDK for Ruby", "default_session", "default_session"},
+		{"GitHub and SageMaker", "GitHubActions", "SageMaker"},
+		{"EC2", "i-0123456789abcdef0", "i-0fedcba9876543210"},
+		{"EC2, for long", "i-0a1b2c3d", "i-0a1b2c3e"},
+		{"Systems Manager", "mi-0123456789abcdef0", "mi-0fedcba9876543210"},
+		{"ECS and Step Functions", "0123456789abcdef0123456789abcdef", "pQrStUvWxYzAbCdEfGhIjKlMnOpQrStU"},
+		{"CodeBuild", "AWSCodeBuild-01234567-89ab-cdef-0123-456789abcdef", "AWSCodeBuild-11234567-89ab-cdef-0123-456789abcdef"},
+		{"EKS", "eks-shop-bastion-7d4b9-01234567-89ab-cdef-0123-456789abcdef", "01234567-89AB-CDEF-0123-456789ABCDEF"},
+	}
+	for _, test := range tests {
+		nobody := Person(role + "approve/" + test.name)
+		for _, other := range []Person{alice, user, Person(role + "approve/" + test.another), Person(role + "ask/" + test.another), nobody} {
+			if !nobody.Unnamed() || !nobody.Same(other) || !other.Same(nobody) {
+				t.Errorf("%s: %s is somebody else than %s", test.by, nobody, other)
 			}
 		}
-		if nobody.Same(JiraPerson(name)) || nobody.Same(Schedule) {
+		if !Person(role + "approve/" + test.another).Unnamed() {
+			t.Errorf("%s: %s is a name", test.by, test.another)
+		}
+		if nobody.Same(JiraPerson(test.name)) || nobody.Same(Schedule) {
 			t.Errorf("%s is in Jira", nobody)
 		}
 	}
-	for _, name := range []string{"session-1793869200", "00123456", "bob-1793869200", "aws-bob", "botocore-session-"} {
-		if Person(role + "approve/" + name).Same(alice) {
+	for _, name := range []string{
+		"session-1793869200", "00123456", "bob-1793869200", "aws-bob", "botocore-session-", "i-am-bob", "i-deadbeef-bob", "bob-i-0123456789abcdef0",
+		"bob@0123456789abcdef0123456789abcdef.example", "bob-01234567-89ab", "SageMakerBob", "aws-cdk-bob", "profile-bob",
+	} {
+		if person := Person(role + "approve/" + name); person.Unnamed() || person.Same(alice) {
 			t.Errorf("%s is nobody's name", name)
+		}
+	}
+}
+
+// Names are read by whoever may read an issue in Jira: what AWS knows people by is not in them.
+func TestNamesTellNoAccount(t *testing.T) {
+	for person, want := range map[Person]string{
+		"arn:aws:iam::111122223333:root":                              "root",
+		"arn:aws:iam::111122223333:user/people/ann":                   "ann",
+		"arn:aws:sts::111122223333:assumed-role/ops/ann@shop.example": "ann@shop.example",
+		"arn:aws:sts::111122223333:federated-user/ann":                "ann",
+		JiraPerson("557058:f58131cb"):                                 "the Jira user 557058:f58131cb",
+		Schedule:                                                      "schedule",
+	} {
+		if got := person.Name(); got != want {
+			t.Errorf("%s is called %q, want %q", person, got, want)
 		}
 	}
 }

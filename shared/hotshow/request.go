@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"waitingroom/shared/plan"
 )
 
 // Request is what somebody asks for. Times are in whole seconds; durations are text as in "90s" or "4h"
@@ -46,6 +48,11 @@ func (r Request) Ends() time.Time { return r.OnSale.Add(time.Duration(r.KeepAfte
 // Span is the time that the show has its event for itself: from when preparing begins until everything
 // is taken down and the event is closed.
 func (r Request) Span() (from, to time.Time) { return r.Begins(), later(r.Ends(), r.Closes) }
+
+// Expected is the crowd that the show's plan is made for.
+func (r Request) Expected() plan.Expected {
+	return plan.Expected{Visitors: r.Visitors, Over: time.Duration(r.Over), Rate: r.Rate, Open: r.Closes.Sub(r.OnSale)}
+}
 
 // Equal says whether two requests ask for the same.
 func (r Request) Equal(other Request) bool {

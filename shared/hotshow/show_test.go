@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -125,6 +126,31 @@ func TestMove(t *testing.T) {
 			if c.From != before || c.To != test.want || c.By != Schedule || c.Number != test.show.Changes || c.Why == "" || !c.At.Equal(test.at) {
 				t.Errorf("%s: %+v", test.name, c)
 			}
+		}
+	}
+}
+
+// A show that is late names what is missing.
+func TestLateness(t *testing.T) {
+	r := request()
+	tests := []struct {
+		name string
+		show Show
+		at   time.Time
+		want string
+	}{
+		{"not ready", in(Preparing, asked, Up), r.ReadyBy(), "it should be ready by now; missing: throughput, product"},
+		{"not down", in(Finishing, asked, Down), asked.Add(slow), "it should be taken down by now; still there: throughput, product"},
+		{"kept up", in(Live, r.OnSale, Up), r.Closes.Add(slow), "it is kept up for longer than was asked, since people wait or nobody knows whether they do"},
+	}
+	for _, test := range tests {
+		for _, step := range []Step{Throughput, Product} {
+			test.show.Came(step, Begun)
+			test.show.Fail(step, ugly, asked)
+		}
+		changes := test.show.Move(test.at, Sale{Known: true, Waiting: true})
+		if len(changes) != 1 || changes[0].Why != test.want || changes[0].From != changes[0].To {
+			t.Errorf("%s: %+v, want %s", test.name, changes, test.want)
 		}
 	}
 }
@@ -336,6 +362,9 @@ func TestFail(t *testing.T) {
 	}
 }
 
+// ugly is what a service answers, of which nothing may come to people who only read a show's issue.
+const ugly = "AccessDeniedException: User: arn:aws:sts::111122223333:assumed-role/prepare/prepare is not authorized"
+
 // journey is a show on its way through random days.
 type journey struct {
 	*testing.T
@@ -377,7 +406,7 @@ func (j *journey) check() {
 		}
 	}
 	for i, c := range j.below {
-		if c.Number != i+1 || i > 0 && c.From != j.below[i-1].To {
+		if c.Number != i+1 || i > 0 && c.From != j.below[i-1].To || strings.Contains(c.Why, "AccessDenied") {
 			j.Fatalf("history %+v", j.below)
 		}
 	}
@@ -418,7 +447,7 @@ func (j *journey) run(well bool) {
 		}
 		switch n := j.IntN(4); {
 		case !well && n == 0:
-			j.show.Fail(step, "it does not work", j.now)
+			j.show.Fail(step, ugly, j.now)
 		case !well && n == 1: // it takes its time, or the run dies
 		case down:
 			j.show.Came(step, Down)

@@ -86,51 +86,45 @@ func (s *Show) ended() time.Time { return later(s.Request.Ends(), s.Request.Clos
 
 // opening says what is missing when a show opens.
 func (s *Show) opening() string {
-	var missing []string
-	for _, step := range Steps() {
-		if p := s.Steps[step].Progress; p != Up && p != LeftOut {
-			missing = append(missing, string(step))
-		}
-	}
-	if missing == nil {
+	missing := s.others(Up, LeftOut)
+	if missing == "" {
 		return "its on-sale has come"
 	}
-	return "its on-sale has come; not ready: " + strings.Join(missing, ", ")
+	return "its on-sale has come; not ready: " + missing
 }
 
 // lateness says what keeps a show in its state for too long.
 func (s *Show) lateness() string {
-	if s.State == Live {
+	switch s.State {
+	case Live:
 		return "it is kept up for longer than was asked, since people wait or nobody knows whether they do"
+	case Finishing:
+		return "it should be taken down by now; still there: " + s.others(Waiting, LeftOut, Down)
 	}
-	missing, done := "it should be ready by now; missing", []Progress{Up, LeftOut}
-	if s.State == Finishing {
-		missing, done = "it should be taken down by now; still there", []Progress{Waiting, LeftOut, Down}
-	}
+	return "it should be ready by now; missing: " + s.others(Up, LeftOut)
+}
+
+// others names the steps that have come to none of these. Their troubles stay in their records: whoever
+// may read the show's issue in Jira reads why it changed, and services tell of accounts and roles.
+func (s *Show) others(progress ...Progress) string {
 	var steps []string
 	for _, step := range Steps() {
-		switch work := s.Steps[step]; {
-		case slices.Contains(done, work.Progress):
-		case work.Trouble != "":
-			steps = append(steps, string(step)+" ("+work.Trouble+")")
-		default:
+		if !slices.Contains(progress, s.Steps[step].Progress) {
 			steps = append(steps, string(step))
 		}
 	}
-	return missing + ": " + strings.Join(steps, ", ")
+	return strings.Join(steps, ", ")
 }
 
-func (s *Show) all(progress ...Progress) bool {
-	return !slices.ContainsFunc(Steps(), func(step Step) bool { return !slices.Contains(progress, s.Steps[step].Progress) })
-}
+func (s *Show) all(progress ...Progress) bool { return s.others(progress...) == "" }
 
 // ToBringUp lists the steps to bring up, or to go on with, at now. A step that fails holds up none but
 // Readiness. A show on sale still gets what helps it, until its end.
 func (s *Show) ToBringUp(now time.Time) []Step {
-	if s.State == Live && !now.Before(s.Request.Ends()) {
+	if s.State == Finishing || s.State == Live && !now.Before(s.Request.Ends()) {
 		return nil
 	}
-	return slices.DeleteFunc(s.toDo(), func(step Step) bool { return s.State == Finishing || now.Before(s.Steps[step].Next) })
+	return slices.DeleteFunc(s.toDo(), func(step Step) bool { return now.Before(s.Steps[step].Next) })
 }
 
 // toDo lists the steps that the state has something to do for, in the order in which they are brought
@@ -164,7 +158,10 @@ func (s *Show) wants(step Step) bool {
 // ToTakeDown lists the steps to take down, or to go on with, at now, in their order: the last first, but
 // an event that is not to open is closed before all else.
 func (s *Show) ToTakeDown(now time.Time) []Step {
-	steps := slices.DeleteFunc(s.toDo(), func(step Step) bool { return s.State != Finishing || now.Before(s.Steps[step].Next) })
+	if s.State != Finishing {
+		return nil
+	}
+	steps := slices.DeleteFunc(s.toDo(), func(step Step) bool { return now.Before(s.Steps[step].Next) })
 	slices.Reverse(steps)
 	if last := len(steps) - 1; s.closes() && last > 0 && steps[last] == Parameters {
 		// An event that is not to open is closed before anything that takes its time.
