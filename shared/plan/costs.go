@@ -52,7 +52,7 @@ const (
 	refusals     = 0.5              // visits to a full window per admission, on average
 	edges        = 50               // caches of CloudFront's that each ask once a second
 	stateWrites  = 4                // a second, of tick's
-	trickle      = time.Hour        // after the on-sale, in every second of which somebody comes
+	trickle      = time.Hour        // after the on-sale, in every second of which somebody comes, if it is open for as long
 )
 
 // Costs are those of a sale that stays open for that long after its on-sale, for so many visitors.
@@ -79,24 +79,28 @@ func (u Usage) Costs(visitors int64, open time.Duration) []Cost {
 }
 
 // Open is for how long after the on-sale the costs suppose the event to be open: until an hour after the
-// line has emptied.
-func (p Plan) Open() time.Duration { return max(p.drain(), p.expected.Over) + afterwards }
+// line has emptied, or until it closes.
+func (p Plan) Open() time.Duration {
+	emptied := max(p.drain(), p.expected.Over.Seconds())
+	return min(rounded(emptied+afterwards.Seconds()), p.expected.Open)
+}
 
 // Usage is what a sale calls in which everybody joins and is let in.
 func (p Plan) Usage() Usage {
 	visitors := float64(p.expected.Visitors)
 	admits := visitors * (1 + refusals)
 	watched := (beforehand + p.Open()).Seconds()
+	arrivals := min(trickle, p.Open()).Seconds()
 	return Usage{
-		Pages: PageFiles * int64(p.expected.Visitors), Polls: int64(visitors * Polls(p.expected.Over, p.drain())),
+		Pages: PageFiles * int64(p.expected.Visitors), Polls: int64(visitors * Polls(p.expected.Over, rounded(p.drain()))),
 		Seals: int64(p.expected.Visitors), Joins: int64(p.expected.Visitors), Admits: int64(admits),
 		Origin: int64(edges * p.Open().Seconds()),
 		// A join counts and keeps, an admission marks, counts and admits, a visit to a full window marks and
 		// counts; tick seals the shards and stores the seal while people come.
-		TableWrites: visitors*(2+3+2*refusals) + float64(p.Shards+1)*trickle.Seconds() + stateWrites*watched,
+		TableWrites: visitors*(2+3+2*refusals) + float64(p.Shards+1)*arrivals + stateWrites*watched,
 		TableReads:  2*admits + (visitors+admits)/perEnvironment + float64(p.Shards)/2*watched,
 		Signatures:  int64(p.expected.Visitors),
-		Publishes:   int64(watched + trickle.Seconds()),
+		Publishes:   int64(watched + arrivals),
 	}
 }
 

@@ -14,8 +14,12 @@ type Expected struct {
 	Visitors int           // over the whole sale
 	Over     time.Duration // in which they come, before and after the on-sale
 	Rate     int           // visitors a minute
+	Open     time.Duration // from the on-sale until the event closes; 0 means UsuallyOpen
 	Peak     float64       // joins in the busiest second; 0 means Visitors over Over
 }
+
+// UsuallyOpen is how long after its on-sale an event closes whose parameter closes is not set.
+const UsuallyOpen = 24 * time.Hour
 
 // Plan is what a sale needs. Its formulas are those of docs/quotas-and-costs.md, which says where
 // they come from. Figures are a second's, and rounded up: they are what a quota has to cover.
@@ -71,6 +75,9 @@ var shardChoices = []int{16, 64, 128}
 
 // New says what a sale to e needs.
 func New(e Expected) Plan {
+	if e.Open == 0 {
+		e.Open = UsuallyOpen
+	}
 	mean := float64(e.Visitors) / max(e.Over.Seconds(), 1)
 	joins := e.Peak
 	if joins == 0 {
@@ -140,9 +147,6 @@ func moreThan(k, n int, p float64) float64 {
 	return sum
 }
 
-// longLine is how long a line may be before a plan warns: an event closes after that time by default.
-const longLine = 24 * time.Hour
-
 // Warnings are what stands in the way of such a sale, in sentences for people.
 func (p Plan) Warnings() []string {
 	var warnings []string
@@ -155,9 +159,13 @@ func (p Plan) Warnings() []string {
 		warnings = append(warnings, fmt.Sprintf("A partition of the table is too full by a chance of up to %.0f %%, and some joins are "+
 			"repeated. Let people come earlier, or over a longer time", 100*p.Crowded))
 	}
-	if last := p.drain(); last > longLine {
-		warnings = append(warnings, fmt.Sprintf("The line takes %s hours, and an event closes 24 hours after its on-sale unless its "+
-			"parameter closes says otherwise: raise the rate, or set closes", Grouped(int64(math.Ceil(last.Hours())))))
+	if last := p.drain(); last > p.expected.Open.Seconds() {
+		warnings = append(warnings, fmt.Sprintf("The line takes %s, and the event closes %s after its on-sale: raise the rate, or set closes to a later time",
+			Spell(roundUp(last)), Spell(p.expected.Open)))
+	}
+	if p.expected.Over > p.expected.Open {
+		warnings = append(warnings, fmt.Sprintf("People come over %s, and the event closes %s after its on-sale: who comes later finds it closed. "+
+			"Set closes to a later time", Spell(p.expected.Over), Spell(p.expected.Open)))
 	}
 	for _, q := range p.Quotas {
 		switch {
@@ -205,4 +213,31 @@ func Grouped(n int64) string {
 		digits = digits[:i] + "," + digits[i:]
 	}
 	return sign + digits
+}
+
+// spelled are the units that times are told in. One of a unit is told in the next smaller one: 60 minutes.
+var spelled = []struct {
+	of   time.Duration
+	name string
+}{{time.Hour, "hours"}, {time.Minute, "minutes"}, {time.Second, "seconds"}}
+
+// Spell writes a time in its largest whole unit.
+func Spell(d time.Duration) string {
+	for _, unit := range spelled {
+		if d >= 2*unit.of && d%unit.of == 0 {
+			return Grouped(int64(d/unit.of)) + " " + unit.name
+		}
+	}
+	return d.String()
+}
+
+// roundUp makes seconds a time that Spell writes in the unit that people think of it in: 167 hours, and not
+// 600,001 seconds.
+func roundUp(seconds float64) time.Duration {
+	for _, unit := range spelled {
+		if of := unit.of.Seconds(); seconds >= 2*of {
+			return rounded(math.Ceil(seconds/of) * of)
+		}
+	}
+	return rounded(math.Ceil(seconds))
 }

@@ -23,22 +23,21 @@ const mostCompensated = 0.5
 
 // Waits are those of the sale if that share of its visitors, 0 to 1, does not claim the turn.
 func (p Plan) Waits(noShows float64) Waits {
-	last := scale(p.drain(), 1-min(noShows, mostCompensated))
+	last := p.drain() * (1 - min(noShows, mostCompensated))
 	return Waits{
-		NoShows: noShows, Median: scale(last, 0.5), Ninety: scale(last, 0.9), Last: last,
-		Latecomer: max(0, last-p.expected.Over),
+		NoShows: noShows, Median: rounded(last * 0.5), Ninety: rounded(last * 0.9), Last: rounded(last),
+		Latecomer: rounded(max(0, last-p.expected.Over.Seconds())),
 	}
 }
 
-// drain is the time in which everybody is let in at the rate.
-func (p Plan) drain() time.Duration {
-	return scale(time.Minute, float64(p.expected.Visitors)/float64(max(p.expected.Rate, 1)))
+// drain is the time in which everybody is let in at the rate, in seconds.
+func (p Plan) drain() float64 {
+	return 60 * float64(p.expected.Visitors) / float64(max(p.expected.Rate, 1))
 }
 
-// scale rounds to whole seconds and holds the result within the range of durations.
-func scale(d time.Duration, by float64) time.Duration {
-	seconds := math.Round(d.Seconds() * by)
-	return time.Duration(min(seconds, math.Floor(math.MaxInt64/1e9))) * time.Second
+// rounded makes whole seconds, and holds them within the range of durations.
+func rounded(seconds float64) time.Duration {
+	return time.Duration(min(math.Round(seconds), math.Floor(math.MaxInt64/1e9))) * time.Second
 }
 
 // The page's delays between two polls, of static/assets/room.js; a test of package virtual holds what
