@@ -113,7 +113,7 @@ func (d *Desk) ask(ctx context.Context, r httpapi.Request, by hotshow.Person) (h
 	if err != nil {
 		return httpapi.Response{}, err
 	}
-	needed := plan.New(plan.Expected{Visitors: request.Visitors, Over: time.Duration(request.Over), Rate: request.Rate})
+	needed := plan.New(request.Expected())
 	show, first := hotshow.New(hotshow.NewID(d.Random), request, needed, by, d.now())
 	err = d.Shows.Add(ctx, show, first)
 	var taken *schedule.Taken

@@ -197,5 +197,5 @@ func (d *Door) refuse(ctx context.Context, w jira.Webhook, issue string, notices
 }
 
 func planOf(r hotshow.Request) plan.Plan {
-	return plan.New(plan.Expected{Visitors: r.Visitors, Over: time.Duration(r.Over), Rate: r.Rate})
+	return plan.New(r.Expected())
 }

@@ -42,7 +42,7 @@ func request(event string, onsale time.Time) hotshow.Request {
 
 func newShow(id, event string, onsale time.Time) (hotshow.Show, hotshow.Change) {
 	r := request(event, onsale)
-	return hotshow.New(id, r, plan.New(plan.Expected{Visitors: r.Visitors, Over: time.Duration(r.Over), Rate: r.Rate}), asker, now)
+	return hotshow.New(id, r, plan.New(r.Expected()), asker, now)
 }
 
 func add(t *testing.T, s *schedule.Schedule, id, event string, onsale time.Time) hotshow.Show {

@@ -136,7 +136,7 @@ func (w *world) ask(id, event string, onsale time.Duration) {
 		Event: event, Names: map[string]string{"en": event}, OnSale: at, PreQueue: at.Add(-5 * time.Minute), Closes: at.Add(15 * time.Minute),
 		Visitors: 60_000, Over: hotshow.Duration(time.Minute), Rate: 3000, Target: target, KeepAfter: hotshow.Duration(10 * time.Minute),
 	}
-	show, first := hotshow.New(id, r, plan.New(plan.Expected{Visitors: r.Visitors, Over: time.Duration(r.Over), Rate: r.Rate}), ann, time.Now())
+	show, first := hotshow.New(id, r, plan.New(r.Expected()), ann, time.Now())
 	show.Jira = &hotshow.Jira{Issue: "SHOW-" + id}
 	if err := w.people.Add(context.Background(), show, first); err != nil {
 		w.t.Fatal(err)
