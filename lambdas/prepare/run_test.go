@@ -270,6 +270,70 @@ func TestAStepThatFails(t *testing.T) {
 	})
 }
 
+// A comment is public, and what services answer names accounts and roles: it stays in the show's record,
+// its history and the log, whatever becomes of the show.
+func TestCommentsTellNoTroubles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		ugly := errors.New("AccessDeniedException: User: arn:aws:sts::111122223333:assumed-role/prepare/prepare is not authorized")
+		began := time.Now()
+		closes := func(s *hotshow.Show) { s.Request.Closes = s.Request.OnSale.Add(70 * time.Minute) }
+		for _, id := range []string{"done", "failed", "cancelled"} {
+			w.add(id, inJira, closes)
+		}
+		w.saleErr = ugly
+		for name, step := range w.steps {
+			step.up = func(_ context.Context, task *Task) (hotshow.Progress, error) {
+				switch {
+				case name == hotshow.Throughput:
+					panic(ugly)
+				case name == hotshow.Product, name == hotshow.Parameters && task.Show.ID == "failed":
+					return "", ugly
+				case name == hotshow.Cache:
+					return hotshow.Progress(ugly.Error()), nil
+				case time.Since(began) < time.Hour:
+					return "", ugly
+				}
+				return hotshow.Up, nil
+			}
+			step.down = func(_ context.Context, task *Task) (hotshow.Progress, error) {
+				if time.Since(task.Show.Since) < time.Hour {
+					return "", ugly
+				}
+				return hotshow.Down, nil
+			}
+		}
+		w.runs(80)
+		w.person("cancelled", cancelled)
+		w.runs(130)
+		w.saleErr, w.sale = nil, hotshow.Sale{Known: true}
+		w.runs(80)
+		for _, state := range []hotshow.State{hotshow.Done, hotshow.Failed, hotshow.Cancelled} {
+			id, told := string(state), ""
+			for _, c := range w.comments {
+				if strings.HasPrefix(c, "SHOW-"+id+" ") {
+					told += c + "\n"
+				}
+			}
+			wanted := []string{"should be ready by now; missing: ", "should be taken down by now; still there: ", "The show is " + id + " now"}
+			if state == hotshow.Done {
+				wanted = append(wanted, "not ready: throughput, cache, product, readiness", "kept up for longer")
+			}
+			for _, want := range wanted {
+				if !strings.Contains(told, want) {
+					t.Errorf("the issue is not told %q:\n%s", want, told)
+				}
+			}
+			if got := w.stored(id); got.State != state || strings.Contains(told, "111122223333") || strings.Contains(told, "AccessDenied") {
+				t.Errorf("the show is %s, and its issue is told\n%s", got.State, told)
+			}
+			if !slices.ContainsFunc(w.history[id], func(c hotshow.Change) bool { return c.Step != "" && strings.Contains(c.Why, ugly.Error()) }) {
+				t.Errorf("nobody finds out what went wrong: %+v", w.history[id])
+			}
+		}
+	})
+}
+
 // A step that fails after it has begun anew is one that fails.
 func TestAStepThatFailsEveryOtherTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
