@@ -16,6 +16,7 @@ import (
 	"waitingroom/shared/hotshow"
 	"waitingroom/shared/httpapi"
 	"waitingroom/shared/names"
+	"waitingroom/shared/room"
 )
 
 func readHotShows(t *testing.T) node {
@@ -232,7 +233,7 @@ func TestHotShowSchemasAreTheAnswers(t *testing.T) {
 	}
 	request := at(t, schemas, "Request", "properties")
 	for limit, want := range map[string]int{
-		"visitors maximum": hotshow.MostVisitors, "rate maximum": hotshow.MostRate, "visitors minimum": 1, "rate minimum": 1,
+		"visitors maximum": hotshow.MostVisitors, "rate maximum": room.MaxRate, "visitors minimum": 1, "rate minimum": 1,
 		"names maxProperties": hotshow.MostLanguages,
 	} {
 		member, which, _ := strings.Cut(limit, " ")

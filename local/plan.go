@@ -12,10 +12,10 @@ import (
 	"waitingroom/shared/hotshow"
 	"waitingroom/shared/plan"
 	"waitingroom/shared/room"
+	"waitingroom/shared/settings"
 )
 
 const (
-	longestSpan  = 720 * time.Hour // as of a hot show
 	longestKept  = 14 * 24 * time.Hour
 	usualNoShows = 0.3
 	// usuallyKept is for how long a hot show keeps provisioned concurrency by default: from two hours before
@@ -62,6 +62,7 @@ func parsePlan(args []string, help io.Writer, now time.Time) (*planOptions, erro
 	flags.IntVar(&o.expected.Visitors, "visitors", 300_000, "`number` of visitors, 1 to 20000000")
 	flags.DurationVar(&o.expected.Over, "over", time.Minute, "`time` in which they come, 1s to 720h")
 	flags.IntVar(&o.expected.Rate, "rate", 13_000, "`visitors` a minute that the shop can bear, 1 to 60000")
+	flags.DurationVar(&o.expected.Open, "open", plan.UsuallyOpen, "for how `long` after the on-sale the event is open, 1s to 2160h; a hot show's closes says so")
 	flags.StringVar(&onsale, "onsale", "", "`when` the sale opens: RFC 3339 with offset, for dates in the plan")
 	flags.Float64Var(&o.noShows, "no-shows", usualNoShows, "`share` of those in line who do not claim their turn, 0 to below 1")
 	flags.DurationVar(&o.kept, "kept", usuallyKept, "for how `long` provisioned concurrency is kept up; a hot show keeps it from two hours before its on-sale to four hours after")
@@ -87,10 +88,12 @@ func (o *planOptions) check(onsale string) error {
 	switch {
 	case e.Visitors < 1 || e.Visitors > hotshow.MostVisitors:
 		return fmt.Errorf("-visitors: %d is not between 1 and %d", e.Visitors, hotshow.MostVisitors)
-	case e.Over < time.Second || e.Over > longestSpan:
+	case e.Over < hotshow.ShortestOver || e.Over > hotshow.LongestOver:
 		return fmt.Errorf("-over: %v is not between 1s and 720h", e.Over)
 	case e.Rate < 1 || e.Rate > room.MaxRate:
 		return fmt.Errorf("-rate: %d is not a whole number of visitors per minute between 1 and %d", e.Rate, room.MaxRate)
+	case e.Open < time.Second || e.Open > hotshow.LongestOpen:
+		return fmt.Errorf("-open: %v is not between 1s and 2160h", e.Open)
 	case !(o.noShows >= 0 && o.noShows < 1):
 		return fmt.Errorf("-no-shows: a share of %v is not from 0 to below 1", o.noShows)
 	case o.kept < 0 || o.kept > longestKept:
@@ -99,8 +102,8 @@ func (o *planOptions) check(onsale string) error {
 		return nil
 	}
 	var err error
-	if o.onsale, err = time.Parse(time.RFC3339, onsale); err != nil {
-		return fmt.Errorf("-onsale: %q is not RFC 3339 with offset, such as 2026-11-28T10:00:00+01:00", onsale)
+	if o.onsale, err = settings.ParseTime(onsale); err != nil {
+		return fmt.Errorf("-onsale: %w", err)
 	}
 	if !o.onsale.After(o.now) {
 		return fmt.Errorf("-onsale: %s is past, give a time to come", onsale)
@@ -113,7 +116,7 @@ func (o *planOptions) writeText(w io.Writer) error {
 	p := plan.New(o.expected)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	line := func(format string, args ...any) { fmt.Fprintf(t, format+"\n", args...) }
-	line("%s visitors in %s, let in at %s a minute", grouped(o.expected.Visitors), spell(o.expected.Over), grouped(o.expected.Rate))
+	line("%s visitors in %s, let in at %s a minute", grouped(o.expected.Visitors), plan.Spell(o.expected.Over), grouped(o.expected.Rate))
 	line("")
 	if warnings := p.Warnings(); len(warnings) > 0 {
 		line("Mind")
@@ -179,19 +182,23 @@ func (o *planOptions) writeWaits(line func(string, ...any), p plan.Plan) {
 		line("  %.0f %% do not claim their turn\t%s\t%s\t%s\t%s", 100*waits.NoShows,
 			clock(waits.Median), clock(waits.Ninety), clock(waits.Last), clock(waits.Latecomer))
 	}
-	line("  Who comes last comes %s after the on-sale, behind all others, and waits from then on.", spell(o.expected.Over))
+	line("  Who comes last comes %s after the on-sale, behind all others, and waits from then on.", plan.Spell(o.expected.Over))
 	line("")
 }
 
 func (o *planOptions) writeCosts(line func(string, ...any), p plan.Plan) {
 	costs := p.Costs()
-	line("Cost, if the event is closed an hour after the line has emptied\tamount\tUSD")
+	until := "an hour after the line has emptied"
+	if p.Open() == o.expected.Open {
+		until = "it closes"
+	}
+	line("Cost, if the event is open for %s, until %s\tamount\tUSD", clock(p.Open()), until)
 	for _, c := range costs {
 		line("  %s\t%s\t%.2f", c.What, amount(c.Amount), c.USD)
 	}
 	line("  the sale, once\t\t%.2f", plan.Total(costs))
 	kept, warm := p.Provisioning(o.kept), p.Warming()
-	line("  %s, for %s\t%s\t%.2f", kept.What, spell(o.kept), amount(kept.Amount), kept.USD)
+	line("  %s, for %s\t%s\t%.2f", kept.What, plan.Spell(o.kept), amount(kept.Amount), kept.USD)
 	if warm.Amount > 0 {
 		line("  %s\t%s\tprice not confirmed", warm.What, amount(warm.Amount))
 	}
@@ -212,6 +219,7 @@ func (o *planOptions) writeJSON(w io.Writer) error {
 		Visitors    int         `json:"visitors"`
 		Over        float64     `json:"over_seconds"`
 		Rate        int         `json:"rate"`
+		Open        float64     `json:"open_seconds"`
 		RaiseBy     time.Time   `json:"raise_by,omitzero"`
 		SetBy       time.Time   `json:"set_by,omitzero"`
 		Plan        plan.Plan   `json:"plan"`
@@ -222,7 +230,7 @@ func (o *planOptions) writeJSON(w io.Writer) error {
 		Provisioned plan.Cost   `json:"provisioned_concurrency"`
 		Warm        plan.Cost   `json:"warm_throughput"`
 	}{
-		Visitors: o.expected.Visitors, Over: o.expected.Over.Seconds(), Rate: o.expected.Rate,
+		Visitors: o.expected.Visitors, Over: o.expected.Over.Seconds(), Rate: o.expected.Rate, Open: o.expected.Open.Seconds(),
 		Plan: p, Warnings: append([]string{}, p.Warnings()...), Costs: p.Costs(), Total: plan.Total(p.Costs()),
 		Provisioned: p.Provisioning(o.kept), Warm: p.Warming(),
 	}
@@ -255,17 +263,4 @@ func clock(d time.Duration) string {
 		return fmt.Sprintf("%s:%02d:%02d", plan.Grouped(s/3600), s/60%60, s%60)
 	}
 	return fmt.Sprintf("%d:%02d", s/60, s%60)
-}
-
-// spell writes a time in its largest whole unit.
-func spell(d time.Duration) string {
-	for _, unit := range []struct {
-		of   time.Duration
-		name string
-	}{{time.Hour, "hours"}, {time.Minute, "minutes"}, {time.Second, "seconds"}} {
-		if d >= 2*unit.of && d%unit.of == 0 {
-			return fmt.Sprintf("%d %s", d/unit.of, unit.name)
-		}
-	}
-	return d.String()
 }

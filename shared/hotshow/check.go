@@ -17,15 +17,15 @@ import (
 // Limits of a request.
 const (
 	MostVisitors  = 20_000_000
-	MostRate      = 60_000 // visitors a minute, as Parameter Store's rate
-	LongestName   = 200    // characters of a show's name
-	MostLanguages = 20     // in which a show has a name
+	LongestName   = 200 // characters of a show's name
+	MostLanguages = 20  // in which a show has a name
 
-	shortestOver, longestOver = time.Second, 30 * day
+	ShortestOver, LongestOver = time.Second, 30 * day // in which the visitors come
+	LongestOpen               = 90 * day              // from the on-sale until the event closes
+
 	longestReadyBefore        = 7 * day
 	shortestKeep, longestKeep = time.Minute, 7 * day
 	longestPreQueue           = 7 * day // before the on-sale: all is up for as long
-	longestOpen               = 90 * day
 	furthest                  = 2 * 365 * day
 
 	day = 24 * time.Hour
@@ -86,7 +86,7 @@ func (r Request) faults(now time.Time) faults {
 	if r.Visitors < 1 || r.Visitors > MostVisitors {
 		f.add("visitors", "%d is not a whole number of people between 1 and %d", r.Visitors, MostVisitors)
 	}
-	within(f, "over", r.Over, shortestOver, longestOver)
+	within(f, "over", r.Over, ShortestOver, LongestOver)
 	within(f, "ready_before", r.ReadyBefore, 0, longestReadyBefore)
 	within(f, "keep_after", r.KeepAfter, shortestKeep, longestKeep)
 	return f
@@ -103,8 +103,8 @@ func (r Request) checkTimes(f faults, now time.Time) {
 		f.add("prequeue", "%q is more than %v before onsale: everything would be kept up for as long",
 			r.PreQueue.Format(time.RFC3339), Duration(longestPreQueue))
 	}
-	if r.Closes.Sub(r.OnSale) > longestOpen {
-		f.add("closes", "%q is more than %d days after onsale", r.Closes.Format(time.RFC3339), longestOpen/day)
+	if r.Closes.Sub(r.OnSale) > LongestOpen {
+		f.add("closes", "%q is more than %d days after onsale", r.Closes.Format(time.RFC3339), LongestOpen/day)
 	}
 }
 
