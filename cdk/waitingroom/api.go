@@ -16,7 +16,7 @@ import (
 
 // stage is the API's only stage. It is part of the origin's path, which is written out because a
 // reference to the stage would close a cycle: see NewWaitingRoom.
-const stage = "room"
+const stage = names.Stage
 
 // refusal is an answer that API Gateway gives by itself, without asking a function.
 type refusal struct {

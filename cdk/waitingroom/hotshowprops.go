@@ -101,6 +101,11 @@ func (j *Jira) check() error {
 	} else if missing := j.missing(); len(missing) > 0 {
 		errs = append(errs, fmt.Errorf("HotShows.Jira.Fields lacks %s: say which field holds it, as in docs/jira.md", strings.Join(missing, ", ")))
 	}
+	for _, member := range slices.Sorted(maps.Keys(j.Fields)) {
+		if change := checkMember(member, j.Fields[member]); change != "" {
+			errs = append(errs, fmt.Errorf("HotShows.Jira.Fields.%s cannot be %s: %s", member, encoded(j.Fields[member]), change))
+		}
+	}
 	return errors.Join(append(errs, checkSettings(j.json(), "HotShows.Jira.Fields"))...)
 }
 
@@ -147,12 +152,35 @@ func (p *Product) json() string {
 	}{p.ID, p.Artifact, p.Path, p.Parameters})
 }
 
-// json is the map of fields as lambdas/jira reads it.
 // missing are the members without which the function jira does not start.
 func (j *Jira) missing() []string {
-	return slices.DeleteFunc(names.JiraMembers(), func(member string) bool { return j.Fields[member] != nil })
+	return slices.DeleteFunc(names.JiraMembers(), func(member string) bool {
+		_, given := j.Fields[member]
+		return given
+	})
 }
 
+// checkMember says what to change in a member with which the function jira does not start, if anything.
+func checkMember(member string, value any) string {
+	var statuses []string
+	var field string
+	switch {
+	case slices.Contains(names.JiraStatusMembers(), member):
+		if err := json.Unmarshal([]byte(encoded(value)), &statuses); err != nil || len(statuses) == 0 {
+			return `give a list of statuses' names, such as ["Canceled"]`
+		}
+	case slices.Contains(names.JiraMembers(), member), slices.Contains(names.JiraOptionalMembers(), member),
+		strings.HasPrefix(member, names.JiraNamePrefix):
+		if err := json.Unmarshal([]byte(encoded(value)), &field); err != nil || field == "" {
+			return "give text, such as customfield_10101"
+		}
+	default:
+		return "there is no such member, docs/jira.md has those that there are"
+	}
+	return ""
+}
+
+// json is the map of fields as lambdas/jira reads it.
 func (j *Jira) json() string { return encoded(j.Fields) }
 
 // encoded is a value as JSON. Maps come sorted, so that the same props make the same template.

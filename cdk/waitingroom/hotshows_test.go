@@ -293,6 +293,10 @@ func TestHotShowProps(t *testing.T) {
 		"a site by itself":     {site("example.atlassian.net"), []string{"HotShows.Jira.Site "}},
 		"many fields":          {jira(func(j *Jira) { j.Fields["event"] = strings.Repeat("a", 2500) }), []string{"HotShows.Jira.Fields cannot be "}},
 		"fields that miss":     {jira(func(j *Jira) { delete(j.Fields, "rate") }), []string{"HotShows.Jira.Fields lacks rate: "}},
+		"unknown fields":       {jira(func(j *Jira) { j.Fields["evnt"] = "x" }), []string{`HotShows.Jira.Fields.evnt cannot be "x": there is no such member`}},
+		"a field's number":     {jira(func(j *Jira) { j.Fields["event"] = 1 }), []string{`HotShows.Jira.Fields.event cannot be 1: give text`}},
+		"a status by itself":   {jira(func(j *Jira) { j.Fields["approved_statuses"] = "Approved" }), []string{`HotShows.Jira.Fields.approved_statuses cannot be "Approved": give a list`}},
+		"statuses of a team":   {jira(func(j *Jira) { j.Fields["approved_statuses"] = []string{"Approved"} }), nil},
 		"both, in one's order": {func(h *HotShows) { h.Product.ID, h.Jira.Site = "shop", "shop" }, []string{"HotShows.Product.ID ", "HotShows.Jira.Site "}},
 	}
 	for name, test := range tests {
@@ -308,6 +312,31 @@ func TestPlaceholdersAreThoseOfPrepare(t *testing.T) {
 	values, _, _ = strings.Cut(values, "\n}\n")
 	if got := placeholder.FindAllString(values, -1); !slices.Equal(slices.Sorted(slices.Values(got)), placeholders()) {
 		t.Errorf("prepare knows %q, and the props %q", got, placeholders())
+	}
+}
+
+// What is let through here is what the function jira reads: its parser has a test on the same table.
+func TestFieldsAreThoseOfJira(t *testing.T) {
+	var tests []struct {
+		Name   string
+		Fields map[string]any
+		Wrong  []string // members, sorted
+	}
+	if err := json.Unmarshal([]byte(contents(t, "shared/jira/testdata/fields.json")), &tests); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range tests {
+		jira := Jira{Site: "https://example.atlassian.net", Fields: test.Fields}
+		wrong := jira.missing()
+		for member, value := range test.Fields {
+			if checkMember(member, value) != "" {
+				wrong = append(wrong, member)
+			}
+		}
+		slices.Sort(wrong)
+		if err := jira.check(); !slices.Equal(wrong, test.Wrong) || (err == nil) != (len(wrong) == 0) {
+			t.Errorf("%s: %v, %v, want %v", test.Name, wrong, err, test.Wrong)
+		}
 	}
 }
 

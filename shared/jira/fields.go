@@ -26,7 +26,8 @@ type Fields struct {
 	cancelled        []string
 }
 
-// Members of names.EnvJiraFields. They are the request's, but for the names, and what is about the issue.
+// Members of names.EnvJiraFields that are not simply the request's: its name, and what is about the issue.
+// Which there are, names has in lists, by which the props of hot shows are checked too.
 const (
 	memberName       = "name" // in English; "name/de" and the like for other languages
 	memberApprovals  = "approvals"
@@ -36,8 +37,6 @@ const (
 	memberApprovedIn = "approved_statuses"
 	memberCancelled  = "cancelled_statuses"
 )
-
-func optionalMembers() []string { return []string{"prequeue", "closes", "ready_before", "keep_after"} }
 
 // defaultCancelled are the statuses that end a request where the deployment names none: Service
 // Management's own workflows have the first.
@@ -84,8 +83,8 @@ func (f *Fields) set(member string, value json.RawMessage) error {
 		f.project = text
 	case member == memberIssueType:
 		f.issueType = text
-	case slices.Contains(names.JiraMembers(), member), slices.Contains(optionalMembers(), member),
-		strings.HasPrefix(member, memberName+"/"):
+	case slices.Contains(names.JiraMembers(), member), slices.Contains(names.JiraOptionalMembers(), member),
+		strings.HasPrefix(member, names.JiraNamePrefix):
 		f.members[member] = text
 	default:
 		return errors.New("there is no such member")
@@ -137,7 +136,7 @@ func (f Fields) Body(i Issue) ([]byte, error) {
 	body, named := map[string]any{}, map[string]any{}
 	for member, id := range f.members {
 		value, filled := valueOf(i.fields[id])
-		language, other := strings.CutPrefix(member, memberName+"/")
+		language, other := strings.CutPrefix(member, names.JiraNamePrefix)
 		switch {
 		case !filled:
 		case member == memberName:

@@ -3,6 +3,10 @@ package jira_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -175,6 +179,33 @@ func TestFieldsThatCannotBe(t *testing.T) {
 	elsewhere := strings.ReplaceAll(strings.Replace(webhook(""), "SHOW-12", "HELP-12", 1), `"SHOW"`, `"HELP"`)
 	if w, err := jira.ParseWebhook([]byte(elsewhere)); err != nil || f.Ours(w.Issue) {
 		t.Errorf("an issue of another project is ours: %v", err)
+	}
+}
+
+// What is refused here is refused at synthesis, by a test of the construct on the same table.
+func TestFieldsByTable(t *testing.T) {
+	text, err := os.ReadFile("testdata/fields.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tests []struct {
+		Name   string
+		Fields json.RawMessage
+		Wrong  []string // members, sorted
+	}
+	if err := json.Unmarshal(text, &tests); err != nil {
+		t.Fatal(err)
+	}
+	told := regexp.MustCompile(`field of Jira "([^"]+)": `)
+	for _, test := range tests {
+		_, err := jira.ParseFields(string(test.Fields))
+		var wrong []string
+		for _, found := range told.FindAllStringSubmatch(fmt.Sprint(err), -1) {
+			wrong = append(wrong, found[1])
+		}
+		if slices.Sort(wrong); !slices.Equal(wrong, test.Wrong) || (err == nil) != (len(wrong) == 0) {
+			t.Errorf("%s: %v, want %v", test.Name, err, test.Wrong)
+		}
 	}
 }
 

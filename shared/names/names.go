@@ -100,6 +100,21 @@ func JiraMembers() []string {
 	return []string{"event", "name", "onsale", "visitors", "over", "rate", "target", "approvals"}
 }
 
+// JiraOptionalMembers are the members of EnvJiraFields that may be left out and are text, as JiraMembers
+// are; and so are those for names in other languages, each JiraNamePrefix and a language's tag.
+func JiraOptionalMembers() []string {
+	return []string{"prequeue", "closes", "ready_before", "keep_after", "show", "project", "issue_type"}
+}
+
+// JiraNamePrefix begins the members for a show's name in other languages than English, as in "name/de".
+const JiraNamePrefix = "name/"
+
+// JiraStatusMembers are those that may be left out and are lists of statuses' names.
+func JiraStatusMembers() []string { return []string{"approved_statuses", "cancelled_statuses"} }
+
+// Stage is the only stage of each API, the first segment of its address's path.
+const Stage = "room"
+
 // LiveAlias is the alias of join and admit that the API calls.
 const LiveAlias = "live"
 
