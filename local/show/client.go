@@ -135,7 +135,7 @@ func NewClient(ctx context.Context, address, region string) (*Client, error) {
 func parseAddress(address string) (*url.URL, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, usage("-url: %q is not an address such as https://abcdefghij.execute-api.eu-west-1.amazonaws.com/live", printable(address))
+		return nil, usage("-url: %q is not an address such as https://abcdefghij.execute-api.eu-west-1.amazonaws.com/%s", printable(address), names.Stage)
 	}
 	if u.Scheme == "http" && !loopback(u.Hostname()) {
 		return nil, usage("-url: %s: use https, or an address of this machine", printable(address))
