@@ -388,11 +388,11 @@ func (l *lossy) loseNext() {
 
 // TestLostAnswers holds what a write reports that happened and whose answer was lost.
 func TestLostAnswers(t *testing.T) {
-	engine := &lossy{engine: newEngine()}
+	engine := &lossy{engine: dynamodbtest.NewEngine()}
 	endpoint := httptest.NewServer(engine)
 	t.Cleanup(endpoint.Close)
 	client := dynamodbtest.Connect(endpoint.URL)
-	s, run := store.New(client, table(t, client), time.Now), newRun(t)
+	s, run := store.New(client, dynamodbtest.Table(t, client, prefix), time.Now), newRun(t)
 
 	// Those that are not repeated report an unknown outcome, and happened once.
 	unknown := func(name string, err error) {

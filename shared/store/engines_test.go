@@ -2,15 +2,11 @@ package store_test
 
 import (
 	"context"
-	"net/http"
-	"net/http/httptest"
-	"os"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
-	engine "waitingroom/local/dynamodb"
 	"waitingroom/local/dynamodb/dynamodbtest"
 	"waitingroom/shared/room"
 	"waitingroom/shared/store"
@@ -45,39 +41,9 @@ var (
 	_ store.API = (*dynamodb.Client)(nil)
 )
 
-// onEveryTable runs a test against the tables at hand: one of the engine in this process, as the room
-// on one machine reaches it and over a socket, and one at the endpoint in the environment.
+// prefix begins the names of the tests' tables.
+const prefix = "contract-"
+
 func onEveryTable(t *testing.T, test func(*testing.T, *dynamodb.Client, string)) {
-	t.Run("engine", func(t *testing.T) {
-		client := inProcess()
-		test(t, client, table(t, client))
-	})
-	t.Run("socket", func(t *testing.T) {
-		endpoint := httptest.NewServer(newEngine())
-		t.Cleanup(endpoint.Close)
-		client := dynamodbtest.Connect(endpoint.URL)
-		test(t, client, table(t, client))
-	})
-	t.Run("endpoint", func(t *testing.T) {
-		endpoint := os.Getenv(dynamodbtest.Endpoint)
-		if endpoint == "" {
-			t.Skipf("set %s to test another engine, such as http://127.0.0.1:8000 for DynamoDB Local", dynamodbtest.Endpoint)
-		}
-		client := dynamodbtest.Connect(endpoint)
-		test(t, client, table(t, client))
-	})
-}
-
-func newEngine() http.Handler {
-	tables := engine.NewEngine()
-	return engine.NewHandler(tables, tables)
-}
-
-func inProcess() *dynamodb.Client {
-	return dynamodbtest.Connect("http://engine", func(o *dynamodb.Options) { o.HTTPClient = engine.InProcess(newEngine()) })
-}
-
-// table is one of the test's own.
-func table(t *testing.T, client *dynamodb.Client) string {
-	return dynamodbtest.Table(t, client, "contract-")
+	dynamodbtest.OnEveryTable(t, prefix, test)
 }

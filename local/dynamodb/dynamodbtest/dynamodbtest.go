@@ -5,6 +5,9 @@ package dynamodbtest
 import (
 	"context"
 	"crypto/rand"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"testing"
 	"time"
 
@@ -29,6 +32,41 @@ func Connect(endpoint string, options ...func(*sdk.Options)) *sdk.Client {
 			o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
 		}),
 	}, options...)
+}
+
+// OnEveryTable runs a test against the tables at hand, whose names begin with prefix: one of the engine in
+// this process, as the room on one machine reaches it and over a socket, and one at the endpoint in the
+// environment.
+func OnEveryTable(t *testing.T, prefix string, test func(t *testing.T, client *sdk.Client, table string)) {
+	t.Run("engine", func(t *testing.T) {
+		client := InProcess(NewEngine())
+		test(t, client, Table(t, client, prefix))
+	})
+	t.Run("socket", func(t *testing.T) {
+		endpoint := httptest.NewServer(NewEngine())
+		t.Cleanup(endpoint.Close)
+		client := Connect(endpoint.URL)
+		test(t, client, Table(t, client, prefix))
+	})
+	t.Run("endpoint", func(t *testing.T) {
+		endpoint := os.Getenv(Endpoint)
+		if endpoint == "" {
+			t.Skipf("set %s to test another engine, such as http://127.0.0.1:8000 for DynamoDB Local", Endpoint)
+		}
+		client := Connect(endpoint)
+		test(t, client, Table(t, client, prefix))
+	})
+}
+
+// NewEngine serves an engine of its own.
+func NewEngine() http.Handler {
+	tables := dynamodb.NewEngine()
+	return dynamodb.NewHandler(tables, tables)
+}
+
+// InProcess returns a client that calls an engine without a socket.
+func InProcess(engine http.Handler) *sdk.Client {
+	return Connect("http://engine", func(o *sdk.Options) { o.HTTPClient = dynamodb.InProcess(engine) })
 }
 
 // Table creates a table of the test's own, whose name begins with prefix, and deletes it at the end.
