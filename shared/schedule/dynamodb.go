@@ -43,12 +43,18 @@ func New(api API, table string) *Schedule { return &Schedule{api, table} }
 // Add keeps a new show with the first change of its history. Errors: ErrExists, also if it was kept by
 // an earlier call whose outcome was unknown; *Taken.
 func (s *Schedule) Add(ctx context.Context, show hotshow.Show, first hotshow.Change) error {
+	return s.add(ctx, show, first)
+}
+
+// add is Add with what else is written together with the show.
+func (s *Schedule) add(ctx context.Context, show hotshow.Show, first hotshow.Change, also ...types.TransactWriteItem) error {
 	const operation = "add show"
 	show.Version = 1
 	items, err := s.items(show, notThere, []hotshow.Change{first})
 	if err != nil {
 		return fmt.Errorf("%s: %w", operation, err)
 	}
+	items = append(items, also...)
 	err = again(ctx, func() error {
 		spans, version, err := s.spans(ctx, show.Request.Event)
 		if err != nil {
@@ -179,6 +185,11 @@ func (s *Schedule) History(ctx context.Context, id string) ([]hotshow.Change, er
 // takes the event and the time that its request names by now, also if it is approved in the same write.
 // Errors: ErrStale, *Taken. After any error show is as it was.
 func (s *Schedule) Save(ctx context.Context, show *hotshow.Show, changes ...hotshow.Change) error {
+	return s.save(ctx, show, changes)
+}
+
+// save is Save with what else is written together with the show.
+func (s *Schedule) save(ctx context.Context, show *hotshow.Show, changes []hotshow.Change, also ...types.TransactWriteItem) error {
 	const operation = "save show"
 	next := *show
 	next.Version++
@@ -186,6 +197,7 @@ func (s *Schedule) Save(ctx context.Context, show *hotshow.Show, changes ...hots
 	if err != nil {
 		return fmt.Errorf("%s: %w", operation, err)
 	}
+	items = append(items, also...)
 	err = again(ctx, func() error {
 		moving, err := s.moving(ctx, *show, changes)
 		if err != nil {
