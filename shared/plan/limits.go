@@ -31,15 +31,16 @@ type Limit struct {
 	Source  Source `json:"source"`
 }
 
-// The quotas that a sale can meet. docs/quotas-and-costs.md has the same, and a test holds it.
+// The quotas that a sale can meet. Steps of hot shows name the exported ones where AWS refuses what they ask for.
+// docs/quotas-and-costs.md has the same, and a test holds it.
 var (
-	limitConcurrency = Limit{"Lambda, concurrent executions", "lambda L-B99A9384", 1_000,
+	LimitConcurrency = Limit{"Lambda, concurrent executions", "lambda L-B99A9384", 1_000,
 		seen("https://docs.aws.amazon.com/lambda/latest/dg/scaling-behavior.html")}
 	limitAPI = Limit{"API Gateway, requests a second", "apigateway L-8A5B8E43", 10_000,
 		seen("https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html")}
-	limitWrites = Limit{"DynamoDB, writes of one table a second", "dynamodb L-AB614373", 40_000,
+	LimitWrites = Limit{"DynamoDB, writes of one table a second", "dynamodb L-AB614373", 40_000,
 		seen("https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html")}
-	limitReads = Limit{"DynamoDB, reads of one table a second", "dynamodb L-CF0CBE56", 40_000,
+	LimitReads = Limit{"DynamoDB, reads of one table a second", "dynamodb L-CF0CBE56", 40_000,
 		seen("https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html")}
 	limitSignatures = Limit{"KMS, RSA signatures a second", "kms L-2AC98190", 1_000,
 		seen("https://docs.aws.amazon.com/kms/latest/developerguide/requests-per-second.html")}
@@ -55,7 +56,7 @@ var (
 
 // Limits lists the quotas that plans compare with and those that no sale uses up.
 func Limits() []Limit {
-	return []Limit{limitConcurrency, limitAPI, limitWrites, limitReads, limitSignatures, limitCloudFront,
+	return []Limit{LimitConcurrency, limitAPI, LimitWrites, LimitReads, limitSignatures, limitCloudFront,
 		limitParameterReads, limitParameterWrites}
 }
 

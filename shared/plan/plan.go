@@ -193,10 +193,10 @@ func (p Plan) quotas(taken, admissions float64) []Quota {
 		return Quota{Limit: l, Needed: needed, Raise: float64(needed) > part*float64(l.Default)}
 	}
 	return []Quota{
-		need(limitConcurrency, max(2*environments, p.Join+p.Admit+unreserved), nearly),
+		need(LimitConcurrency, max(2*environments, p.Join+p.Admit+unreserved), nearly),
 		need(limitAPI, up(taken+admissions), nearly),
-		need(limitWrites, p.WarmWrites, 1),
-		need(limitReads, p.WarmReads, 1),
+		need(LimitWrites, p.WarmWrites, 1),
+		need(LimitReads, p.WarmReads, 1),
 		need(limitSignatures, p.Signatures, nearly),
 		need(limitCloudFront, p.CloudFront, nearly),
 	}

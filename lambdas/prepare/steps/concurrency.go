@@ -14,6 +14,7 @@ import (
 	"waitingroom/lambdas/prepare"
 	"waitingroom/shared/hotshow"
 	"waitingroom/shared/names"
+	"waitingroom/shared/plan"
 	"waitingroom/shared/schedule"
 )
 
@@ -291,7 +292,8 @@ func quotaAdvice(refused *types.InvalidParameterValueException, number int) stri
 	if !strings.Contains(refused.ErrorMessage(), "UnreservedConcurrentExecution") {
 		return ""
 	}
-	return fmt.Sprintf(" (the account's functions share their concurrency, by default 1,000: have Service Quotas raise \"Concurrent executions\", lambda L-B99A9384, by %d)", number)
+	return fmt.Sprintf(" (the account's functions share their concurrency, by default %s: have Service Quotas raise \"Concurrent executions\", %s, by %d)",
+		plan.Grouped(int64(plan.LimitConcurrency.Default)), plan.LimitConcurrency.Code, number)
 }
 
 // byHand lets a number that somebody else has set be theirs. It is enough for a show or it is not; either

@@ -13,6 +13,7 @@ import (
 
 	"waitingroom/lambdas/prepare"
 	"waitingroom/shared/hotshow"
+	"waitingroom/shared/plan"
 	"waitingroom/shared/schedule"
 )
 
@@ -21,11 +22,6 @@ const (
 	heldWrites = "throughput/writes"
 	heldReads  = "throughput/reads"
 )
-
-// tableQuota is how many write units, and how many read units, one table may have in a second by
-// default; https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html. An
-// account may have more, so what is above it is asked for and only then complained about.
-const tableQuota = 40_000
 
 // Table is what Throughput needs of *dynamodb.Client.
 type Table interface {
@@ -131,19 +127,20 @@ func asked(to types.WarmThroughput) string {
 	return strings.Join(parts, " and ") + " a second"
 }
 
-// advice says what to ask AWS for where a table's default quota is passed.
+// advice says what to ask AWS for where a table's default quota is passed. An account may have more, so what is
+// above the default is asked for and only then complained about.
 func advice(to types.WarmThroughput) string {
 	var quotas []string
-	if units := aws.ToInt64(to.WriteUnitsPerSecond); units > tableQuota {
-		quotas = append(quotas, fmt.Sprintf("\"Table-level write throughput limit\", dynamodb L-AB614373, to %d", units))
+	if units := aws.ToInt64(to.WriteUnitsPerSecond); units > int64(plan.LimitWrites.Default) {
+		quotas = append(quotas, fmt.Sprintf("\"Table-level write throughput limit\", %s, to %d", plan.LimitWrites.Code, units))
 	}
-	if units := aws.ToInt64(to.ReadUnitsPerSecond); units > tableQuota {
-		quotas = append(quotas, fmt.Sprintf("\"Table-level read throughput limit\", dynamodb L-CF0CBE56, to %d", units))
+	if units := aws.ToInt64(to.ReadUnitsPerSecond); units > int64(plan.LimitReads.Default) {
+		quotas = append(quotas, fmt.Sprintf("\"Table-level read throughput limit\", %s, to %d", plan.LimitReads.Code, units))
 	}
 	if quotas == nil {
 		return ""
 	}
-	return fmt.Sprintf(" (a table has %d by default: have Service Quotas raise %s)", tableQuota, strings.Join(quotas, " and "))
+	return fmt.Sprintf(" (a table has %d by default: have Service Quotas raise %s)", plan.LimitWrites.Default, strings.Join(quotas, " and "))
 }
 
 // hold has the show's need counted and returns what all need. Repeated, it sets the same number.
