@@ -144,16 +144,16 @@ func TestTroubleAtEveryCall(t *testing.T) {
 		t.Run(l.name, func(t *testing.T) {
 			var calls int
 			var changing []int
-			var effects []string
+			var without outcome
 			synctest.Test(t, func(t *testing.T) {
 				w := l.live(t, once(0, none), atOnce)
-				calls, changing, effects = len(w.calls), w.changing, slices.Sorted(slices.Values(w.effects))
+				calls, changing, without = len(w.calls), w.changing, w.outcome()
 			})
 			try := func(t *testing.T, call int, befell trouble, late func(int) time.Duration) {
 				synctest.Test(t, func(t *testing.T) {
 					w := l.live(t, once(call, befell), late)
 					l.judge(w, befell)
-					l.compare(w, befell, effects)
+					l.compare(w, befell, without)
 					if t.Failed() {
 						t.Logf("it befell call %d of %d, %s", call, calls, w.calls[call])
 					}
@@ -184,16 +184,37 @@ func TestTroubleAtEveryCall(t *testing.T) {
 	}
 }
 
-// compare holds that a life with trouble brought about what one without does: at most that, if somebody
-// cancels before all of it is up.
-func (l life) compare(w *world, befell trouble, effects []string) {
+// outcome is what came of a life.
+type outcome struct {
+	effects []string // in the order of their texts
+	states  []hotshow.State
+}
+
+func (w *world) outcome() outcome {
+	history, err := w.people.History(context.Background(), "a")
+	if err != nil {
+		w.t.Error(err)
+	}
+	var states []hotshow.State
+	for _, c := range history {
+		states = append(states, c.To)
+	}
+	return outcome{slices.Sorted(slices.Values(w.effects)), slices.Compact(states)}
+}
+
+// compare holds that a life with trouble went as one without, through the same states, and brought about
+// the same: at most that, if somebody cancels before all of it is up.
+func (l life) compare(w *world, befell trouble, without outcome) {
 	if befell == cancelsThen {
 		return // judged by itself, since it is another life
 	}
-	got := slices.Sorted(slices.Values(w.effects))
-	more := slices.ContainsFunc(got, func(e string) bool { return !slices.Contains(effects, e) })
-	if more || l.cancels == 0 && len(got) != len(effects) {
-		w.t.Errorf("the effects are %q, without trouble %q", got, effects)
+	got := w.outcome()
+	more := slices.ContainsFunc(got.effects, func(e string) bool { return !slices.Contains(without.effects, e) })
+	if more || l.cancels == 0 && len(got.effects) != len(without.effects) {
+		w.t.Errorf("the effects are %q, without trouble %q", got.effects, without.effects)
+	}
+	if l.cancels == 0 && !slices.Equal(got.states, without.states) {
+		w.t.Errorf("the states are %q, without trouble %q", got.states, without.states)
 	}
 }
 

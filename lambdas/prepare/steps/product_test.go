@@ -238,6 +238,20 @@ func TestProductThatIsNotSeenYet(t *testing.T) {
 	}
 }
 
+// One that is not seen for longer is waited for as long as its record says that it comes.
+func TestProductThatIsOnItsWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCatalog(&account{t: t})
+		c.takes, c.hidden = 6*time.Minute, time.Now().Add(5*time.Minute)
+		s, step := c.subject("show"), NewProduct(c, order())
+		s.run(step.Up)
+		s.until(hotshow.Down, step.Down)
+		if len(c.products) != 0 || len(c.ended) != 1 {
+			t.Errorf("there are %v; terminated %q", c.products, c.ended)
+		}
+	})
+}
+
 // One whose answer was lost is found again also when something else is ordered by then.
 func TestProductWhoseAnswerWasLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -295,18 +309,23 @@ func TestProductOfSomebodyElse(t *testing.T) {
 	})
 }
 
-// Somebody has terminated it by hand.
+// Somebody has terminated it by hand, and its record may be gone too.
 func TestProductThatIsGone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := &account{t: t}
-		c := newCatalog(a)
-		s, step := a.subject("show"), NewProduct(c, order())
-		s.until(hotshow.Up, step.Up)
-		clear(c.products)
-		if troubles := s.until(hotshow.Down, step.Down); troubles != "" || len(c.ended) > 0 {
-			t.Errorf("terminated %q; %s", c.ended, troubles)
-		}
-	})
+	for _, record := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			a := &account{t: t}
+			c := newCatalog(a)
+			s, step := a.subject("show"), NewProduct(c, order())
+			s.until(hotshow.Up, step.Up)
+			clear(c.products)
+			if !record {
+				clear(c.records)
+			}
+			if troubles := s.until(hotshow.Down, step.Down); troubles != "" || len(c.ended) > 0 {
+				t.Errorf("terminated %q; %s", c.ended, troubles)
+			}
+		})
+	}
 }
 
 func TestProductIsLeftOut(t *testing.T) {
