@@ -7,8 +7,10 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -292,6 +294,21 @@ func recorded(t *testing.T, file, show string) []byte {
 		t.Fatal(err)
 	}
 	return body
+}
+
+// The recorded webhooks can be sent to a room on one machine, as docs/jira.md says.
+func TestJiraFieldsAreTheRecorded(t *testing.T) {
+	recorded, err := os.ReadFile("../lambdas/jira/testdata/fields.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got, want map[string]any
+	if err := errors.Join(json.Unmarshal([]byte(jiraFields), &got), json.Unmarshal(recorded, &want)); err != nil {
+		t.Fatal(err)
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("the room has the fields %v, the webhooks were recorded with %v", got, want)
+	}
 }
 
 // issueOf is the issue that decides about a show.
