@@ -52,7 +52,7 @@ type life struct {
 	cancels time.Duration // when a person does, or 0
 	never   string        // calls that are always denied
 	ends    hotshow.State
-	quick   bool // products take seconds
+	quick   bool // products take seconds, and records are shown before them
 }
 
 var lives = []life{
@@ -70,7 +70,7 @@ func (l life) live(t testing.TB, befalls func(int, string) trouble, late func(in
 	w := newWorld(t)
 	w.befalls, w.late, w.denies = befalls, late, l.never
 	if l.quick {
-		w.launching = 10 * time.Second
+		w.launching, w.recordsFirst = 10*time.Second, true
 	}
 	w.ask("a", "tour", onSaleAfter)
 	began := time.Now()

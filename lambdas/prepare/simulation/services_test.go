@@ -246,7 +246,7 @@ type record struct {
 	id, token string
 	at        time.Time
 	takes     time.Duration
-	from      time.Time // when it is shown, and what it does to its product
+	from      time.Time // when it is shown with what it does to its product
 }
 
 func (r *record) status() servicecatalogtypes.RecordStatus {
@@ -315,12 +315,10 @@ func (c catalog) ProvisionProduct(ctx context.Context, in *servicecatalog.Provis
 
 const provisions = "catalog: provision product"
 
-// DescribeRecord shows a record in half the time after which its product is shown: each is read from a
-// place of its own.
 func (c catalog) DescribeRecord(ctx context.Context, in *servicecatalog.DescribeRecordInput, _ ...func(*servicecatalog.Options)) (*servicecatalog.DescribeRecordOutput, error) {
 	return call(ctx, "catalog: describe record", func() (*servicecatalog.DescribeRecordOutput, error) {
 		r := c.w.records[*in.Id]
-		if r == nil || time.Now().Before(r.at.Add(r.from.Sub(r.at)/2)) {
+		if r == nil || !c.w.recordsFirst && !whatIsShown(r) {
 			return nil, &servicecatalogtypes.ResourceNotFoundException{}
 		}
 		return &servicecatalog.DescribeRecordOutput{RecordDetail: &servicecatalogtypes.RecordDetail{RecordId: in.Id, Status: r.status()}}, nil

@@ -58,6 +58,7 @@ type world struct {
 	parameters   map[string]*shown[string] // "" is none
 	environments map[string]*shown[environments]
 	launching    time.Duration // what products take
+	recordsFirst bool          // records are shown at once, also where their products are not
 	products     []*product
 	records      map[string]*record
 	told         map[string]string

@@ -190,7 +190,7 @@ func (p *Parameters) closeEarlier(ctx context.Context, t *prepare.Task, wanted, 
 		return hotshow.Up, nil
 	}
 	if there[stateParameter] == closed {
-		if settled, err := since(ctx, t, heldClosed, settles); !settled || err != nil {
+		if settled, err := longSince(ctx, t, heldClosed, settles); !settled || err != nil {
 			return hotshow.Begun, err
 		}
 		return hotshow.Up, nil
@@ -273,7 +273,7 @@ func (p *Parameters) Down(ctx context.Context, t *prepare.Task) (hotshow.Progres
 	ours := same(isSet, t.Held[heldLate]) || moment(isSet).Equal(t.Show.Request.OnSale)
 	if isSet == none || isSet == found && !ours {
 		// What was written shortly before may not be seen yet.
-		if missed, err := since(ctx, t, heldMissed, seen); !missed || err != nil {
+		if missed, err := longSince(ctx, t, heldMissed, seen); !missed || err != nil {
 			return hotshow.Begun, err
 		}
 		return hotshow.Down, nil

@@ -103,12 +103,11 @@ type Product struct {
 // NewProduct provisions what is ordered; without an order the step is left out.
 func NewProduct(catalog Catalog, order *Order) *Product { return &Product{catalog, order} }
 
-// What the step remembers. All but the first are of one attempt, and end in its number.
+// What the step remembers, with heldMissed. All but the first are of one attempt, and end in its number.
 const (
 	heldAttempt = "attempt" // the latest, from 1
 	heldRecord  = "record"  // id of the provisioning's record
 	heldProduct = "product" // id of the provisioned product
-	heldMissed  = "missed"  // when no product was first found whose provisioning may still arrive, in RFC 3339
 	heldEnding  = "ending"  // which termination of it, from 1
 	heldEndOf   = "end"     // id of that termination's record
 )
@@ -376,7 +375,7 @@ func (p *Product) missed(ctx context.Context, a attempt) (gone bool, err error) 
 			return false, nil
 		}
 	}
-	return since(ctx, a.Task, heldMissed+" "+a.number, seen)
+	return longSince(ctx, a.Task, heldMissed+" "+a.number, seen)
 }
 
 // ended reports a termination that failed. The next one has another token, since the service answers a
