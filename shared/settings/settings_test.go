@@ -390,8 +390,8 @@ func keeps(t *testing.T, text string) {
 
 // Every offset of less than a day is taken, and no other.
 func TestOffsets(t *testing.T) {
-	for hours := range 100 {
-		for minutes := range 100 {
+	for hours := range 26 {
+		for _, minutes := range []int{0, 1, 30, 45, 59, 60, 99} {
 			for _, sign := range []string{"+", "-"} {
 				text := fmt.Sprintf("2026-11-21T10:00:00%s%02d:%02d", sign, hours, minutes)
 				if _, err := ParseTime(text); (err == nil) != (hours < 24 && minutes < 60) {
