@@ -25,6 +25,11 @@ const (
 	oldest = 3 * time.Hour
 )
 
+// ends says whether the issue asks for nothing any more.
+func (d *Door) ends(w jira.Webhook) bool {
+	return w.Kind == jira.Deleted || d.Fields.Cancelled(w.Issue)
+}
+
 // ShowID is the id of the show that an issue asks for. There is one of it for ever, so nothing that Jira
 // sends again can make another.
 func ShowID(i jira.Issue) string { return "jira-" + i.ID }
@@ -38,8 +43,11 @@ func (d *Door) misread(ctx context.Context, r httpapi.Request, err error) error 
 	return httpapi.BadRequest("This is not a webhook as Jira documents it. The function's log says what is wrong.")
 }
 
-// take does for the show what the webhook says. It may be repeated: all it does is conditional on the
-// show not having heard of this webhook or a later one.
+// errAgain means that what a webhook was judged by has changed since: look at it again.
+var errAgain = errors.New("it changes all the time")
+
+// take does for the show what the webhook says. It may be repeated: all it does is conditional on neither
+// the show nor its issue having heard of this webhook or a later one.
 func (d *Door) take(ctx context.Context, w jira.Webhook) (Answer, error) {
 	if w.Kind == jira.Other || !d.Fields.Ours(w.Issue) {
 		return Answer{Outcome: ignored, Why: "it is not about a request for a hot show"}, nil
@@ -47,115 +55,175 @@ func (d *Door) take(ctx context.Context, w jira.Webhook) (Answer, error) {
 	if d.Now().Sub(time.UnixMilli(w.At)) > oldest {
 		return Answer{Outcome: ignored, Why: "it is older than any that Jira sends"}, nil
 	}
-	id, err := d.subject(ctx, w.Issue)
+	var answer Answer
+	var err error
+	var other *schedule.Taken // the show that has the event at the time asked for, once that is known
+	for range attempts {
+		answer, err = d.try(ctx, w, other)
+		if !errors.Is(err, errAgain) && !errors.Is(err, schedule.ErrStale) && !errors.As(err, &other) {
+			break
+		}
+	}
 	if err != nil {
 		return Answer{}, fmt.Errorf("webhook of %s: %w", w.Issue.Key, err)
 	}
-	if !hotshow.ValidID(id) {
-		return d.refuse(ctx, w, w.Issue.Key, unknown(id))
-	}
-	var other *schedule.Taken // the show that has the event at the time asked for, once that is known
-	for range attempts {
-		show, err := d.Shows.Show(ctx, id)
-		var done bool
-		var answer Answer
-		switch {
-		case errors.Is(err, schedule.ErrNotFound) && id != ShowID(w.Issue):
-			return d.refuse(ctx, w, w.Issue.Key, unknown(id))
-		case errors.Is(err, schedule.ErrNotFound):
-			answer, done, err = d.ask(ctx, w)
-		case err == nil:
-			answer, err = d.update(ctx, w, &show, other)
-			done = true
-		}
-		switch {
-		case errors.Is(err, schedule.ErrStale), errors.As(err, &other): // look again
-		case err != nil:
-			return Answer{}, fmt.Errorf("webhook of %s: %w", w.Issue.Key, err)
-		case done:
-			return answer, nil
-		}
-	}
-	return Answer{}, fmt.Errorf("webhook of %s: the show changes all the time", w.Issue.Key)
+	return answer, nil
 }
 
-// subject is the id of the show that an issue is about: the one that it names, unless it has asked for one
-// itself. That one it speaks for, whatever is written into it later.
-func (d *Door) subject(ctx context.Context, i jira.Issue) (string, error) {
-	own, named := ShowID(i), d.Fields.Show(i)
-	if named == "" || named == own {
-		return own, nil
+// try takes a webhook by what is kept now. Errors besides those of the store and of Jira: errAgain,
+// schedule.ErrStale, *schedule.Taken.
+func (d *Door) try(ctx context.Context, w jira.Webhook, other *schedule.Taken) (Answer, error) {
+	id, show, err := d.look(ctx, w.Issue)
+	if err != nil {
+		return Answer{}, err
 	}
-	_, err := d.Shows.Show(ctx, own)
-	if errors.Is(err, schedule.ErrNotFound) {
-		return named, nil
+	heard, err := d.Shows.Heard(ctx, w.Issue.ID)
+	if err != nil {
+		return Answer{}, err
 	}
-	return own, err
+	own, kept := id == ShowID(w.Issue), keeps(show, w.Issue)
+	switch {
+	case kept && w.At <= show.Jira.Seen:
+		return Answer{Outcome: ignored, Why: "the show has heard of this webhook or of a later one", Show: show.ID, State: show.State}, nil
+	// One that a show was made for, or that made way for a show, may have been broken off before it changed the show.
+	case w.At < heard, w.At == heard && !kept:
+		return Answer{Outcome: ignored, Why: "the issue was heard of in this webhook or in a later one"}, nil
+	case show == nil && own:
+		return d.ask(ctx, w, heard)
+	case show == nil:
+		return d.turnDown(ctx, w, unknown(id))
+	case !kept && (own || show.Jira != nil || show.State != hotshow.Requested):
+		return d.hear(ctx, w, Answer{Outcome: ignored, Why: "the show was asked for in another issue", Show: id})
+	case !kept && d.ends(w):
+		return d.hear(ctx, w, Answer{Outcome: ignored, Why: "it ended before it decided about the show", Show: id})
+	}
+	return d.update(ctx, w, show, heard, other)
 }
+
+// keeps says whether a show hears of an issue, and so keeps of which webhook it heard last.
+func keeps(show *hotshow.Show, i jira.Issue) bool {
+	return show != nil && show.Jira != nil && show.Jira.Issue == i.Key
+}
+
+// look finds the show that an issue is about, nil if there is none: the one that it names, unless it has asked
+// for one itself. That one it speaks for, whatever is written into it later.
+func (d *Door) look(ctx context.Context, i jira.Issue) (id string, show *hotshow.Show, err error) {
+	own, named := ShowID(i), d.Fields.Show(i)
+	show, err = d.find(ctx, own)
+	switch {
+	case err != nil || show != nil || named == "" || named == own:
+		return own, show, err
+	case !hotshow.ValidID(named):
+		return named, nil, nil
+	}
+	show, err = d.find(ctx, named)
+	return named, show, err
+}
+
+func (d *Door) find(ctx context.Context, id string) (*hotshow.Show, error) {
+	show, err := d.Shows.Show(ctx, id)
+	switch {
+	case errors.Is(err, schedule.ErrNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return &show, nil
+}
+
+// turnDown tells people why no show comes of a webhook. After a crash before the webhook counts as heard they
+// are told by its next delivery, and not twice.
+func (d *Door) turnDown(ctx context.Context, w jira.Webhook, n notice) (Answer, error) {
+	answer, err := d.refuse(ctx, w, w.Issue.Key, n)
+	if err != nil {
+		return Answer{}, err
+	}
+	return d.hear(ctx, w, answer)
+}
+
+// hear has a webhook that no show keeps count as heard, so that no earlier one makes a show or has one
+// decided about. A show that came in between is there to be seen, and does what this webhook says.
+func (d *Door) hear(ctx context.Context, w jira.Webhook, answer Answer) (Answer, error) {
+	if err := d.Shows.Hear(ctx, heardIn(w)); err != nil {
+		return Answer{}, err
+	}
+	_, show, err := d.look(ctx, w.Issue)
+	if err != nil {
+		return Answer{}, err
+	}
+	if keeps(show, w.Issue) {
+		return Answer{}, errAgain
+	}
+	return answer, nil
+}
+
+func heardIn(w jira.Webhook) schedule.Webhook { return schedule.Webhook{Issue: w.Issue.ID, At: w.At} }
 
 // ask makes the show, as one that has heard of no webhook yet: a crash before the rest of this webhook
-// is taken leaves a request that the next delivery finds, and takes the rest. It is done if there is no
-// show to be made.
-func (d *Door) ask(ctx context.Context, w jira.Webhook) (answer Answer, done bool, err error) {
+// is taken leaves a request that the next delivery finds, and takes the rest.
+func (d *Door) ask(ctx context.Context, w jira.Webhook, heard int64) (Answer, error) {
 	now := d.Now()
 	v, err := d.read(w, now)
 	if err != nil {
-		return Answer{}, false, err
+		return Answer{}, err
 	}
-	v.news = v.invalid == nil
-	if v.ends() && v.invalid != nil {
-		return Answer{Outcome: ignored, Why: "nothing was asked for that could end"}, true, nil
-	}
-	if v.early(0) {
-		return Answer{}, false, tooEarly
-	}
-	if v.invalid != nil {
-		answer, err := d.refuse(ctx, w, w.Issue.Key, v.wrong(v.invalid))
-		return answer, true, err
+	v.news, v.seen = true, heard
+	nothing := Answer{Outcome: ignored, Why: "nothing was asked for that could end"}
+	switch {
+	case v.ends && v.invalid != nil:
+		return d.hear(ctx, w, nothing)
+	case v.early():
+		return Answer{}, tooEarly
+	case v.invalid != nil:
+		return d.turnDown(ctx, w, v.wrong(v.invalid))
 	}
 	show, first := hotshow.New(ShowID(w.Issue), v.request, planOf(v.request), v.reporter(), now)
 	show.Jira = &hotshow.Jira{Issue: w.Issue.Key}
 	if v.late() {
 		show.Jira.Seen = v.decision.At.UnixMilli() // what was approved was something else
 	}
-	err = d.Shows.Add(ctx, show, first)
+	err = d.Shows.AddHeard(ctx, show, first, heardIn(w))
 	var other *schedule.Taken
 	switch {
-	case errors.Is(err, schedule.ErrExists):
-		return Answer{}, false, nil // another delivery was faster, or an answer got lost
+	case err == nil, errors.Is(err, schedule.ErrExists): // another delivery was faster, or an answer got lost
+		return Answer{}, errAgain
+	case errors.As(err, &other) && v.ends:
+		return d.hear(ctx, w, nothing)
 	case errors.As(err, &other):
-		answer, err := d.refuse(ctx, w, w.Issue.Key, v.wrong(other))
-		return answer, true, err
+		return d.turnDown(ctx, w, v.wrong(other))
 	}
-	return Answer{}, false, err
+	return Answer{}, err
 }
 
-// update brings a show to what the issue says. Errors are of the store, or of Jira when it could not be
+// update brings a show to what the issue says that it keeps what it heard of, or that it is decided about in from
+// now on. Errors are of the store, or of Jira when it could not be
 // told; the webhook then counts as not heard.
-func (d *Door) update(ctx context.Context, w jira.Webhook, show *hotshow.Show, other *schedule.Taken) (Answer, error) {
+func (d *Door) update(ctx context.Context, w jira.Webhook, show *hotshow.Show, heard int64, other *schedule.Taken) (Answer, error) {
 	v, err := d.read(w, d.Now())
 	if err != nil {
 		return Answer{}, err
 	}
 	var changes []hotshow.Change
-	named := show.ID != ShowID(w.Issue)
-	if named && show.Jira == nil && show.State == hotshow.Requested && !v.ends() {
+	named, save := show.ID != ShowID(w.Issue), d.Shows.Save
+	v.seen = heard
+	if show.Jira == nil {
 		// The first open issue that names a show decides about it; no other may from then on.
 		changes = append(changes, show.DecideIn(w.Issue.Key, v.author(), v.now))
+		save = func(ctx context.Context, show *hotshow.Show, changes ...hotshow.Change) error {
+			return d.Shows.SaveHeard(ctx, show, heardIn(w), changes...)
+		}
+	} else {
+		v.seen = show.Jira.Seen // the webhook that had the show made is heard of, and not taken if it was broken off
 	}
 	switch {
-	case show.Jira == nil || show.Jira.Issue != w.Issue.Key:
-		return Answer{Outcome: ignored, Why: "the show was asked for in another issue", Show: show.ID}, nil
-	case w.At <= show.Jira.Seen:
-		return Answer{Outcome: ignored, Why: "the show has heard of this webhook or of a later one", Show: show.ID, State: show.State}, nil
 	case named:
 		v.about(show.Request)
 	case other != nil:
-		v.invalid = other
+		v.invalid, v.news = other, true
 	default:
-		v.news = v.invalid == nil && (!v.request.Equal(show.Request) || show.Jira.Seen == v.decision.At.UnixMilli())
+		v.news = v.invalid != nil || !v.request.Equal(show.Request) || show.Jira.Seen == v.decision.At.UnixMilli()
 	}
-	if show.State == hotshow.Requested && v.early(show.Jira.Seen) {
+	if show.State == hotshow.Requested && v.early() {
 		return Answer{}, tooEarly
 	}
 	made, notices := v.apply(show)
@@ -168,7 +236,7 @@ func (d *Door) update(ctx context.Context, w jira.Webhook, show *hotshow.Show, o
 		return Answer{}, err
 	}
 	show.Jira.Seen = w.At
-	if err := d.Shows.Save(ctx, show, changes...); err != nil {
+	if err := save(ctx, show, changes...); err != nil {
 		return Answer{}, err
 	}
 	answer.Show, answer.State = show.ID, show.State
@@ -178,6 +246,8 @@ func (d *Door) update(ctx context.Context, w jira.Webhook, show *hotshow.Show, o
 // refuse tells people what is not done and why. Where Jira cannot be told now, it sends the webhook
 // again; where it will not be told ever, the log has it and all else goes on.
 func (d *Door) refuse(ctx context.Context, w jira.Webhook, issue string, notices ...notice) (Answer, error) {
+	ctx, cancel := before(ctx, toStore)
+	defer cancel()
 	answer := Answer{Outcome: taken}
 	for _, n := range notices {
 		answer.Outcome, answer.Why = refused, n.why

@@ -177,10 +177,11 @@ func TestRequestsThatCannotBe(t *testing.T) {
 		t.Error("there is a show")
 	}
 	// Sent again, and updated by the comment itself: told once.
-	for _, p := range []payload{recorded(t, "missing"), recorded(t, "missing").touched(minute(1))} {
-		if status, answer := w.send(p); status != 200 || answer.Outcome != "refused" {
-			t.Errorf("%d %+v", status, answer)
-		}
+	if status, answer := w.send(recorded(t, "missing")); status != 200 || answer.Outcome != "ignored" {
+		t.Errorf("%d %+v", status, answer)
+	}
+	if status, answer := w.send(recorded(t, "missing").touched(minute(1))); status != 200 || answer.Outcome != "refused" {
+		t.Errorf("%d %+v", status, answer)
 	}
 	if got := len(w.site.Comments()); got != 1 {
 		t.Errorf("%d comments", got)

@@ -5,7 +5,6 @@ package jira
 
 import (
 	"context"
-	"encoding/base64"
 	"log/slog"
 	"net/http"
 	"time"
@@ -13,13 +12,18 @@ import (
 	"waitingroom/shared/hotshow"
 	"waitingroom/shared/httpapi"
 	"waitingroom/shared/jira"
+	"waitingroom/shared/schedule"
 )
 
-// Shows is where shows are kept; see package schedule.
+// Shows is where shows are kept, and what was heard of issues that no show keeps; see package schedule.
 type Shows interface {
-	Add(ctx context.Context, show hotshow.Show, first hotshow.Change) error
 	Show(ctx context.Context, id string) (hotshow.Show, error)
 	Save(ctx context.Context, show *hotshow.Show, changes ...hotshow.Change) error
+
+	Heard(ctx context.Context, issue string) (int64, error)
+	Hear(ctx context.Context, w schedule.Webhook) error
+	AddHeard(ctx context.Context, show hotshow.Show, first hotshow.Change, w schedule.Webhook) error
+	SaveHeard(ctx context.Context, show *hotshow.Show, w schedule.Webhook, changes ...hotshow.Change) error
 }
 
 // Comments is where people are told what the door did not do. What changes a show, prepare tells them.
@@ -42,7 +46,8 @@ type Door struct {
 // after nothing else: https://developer.atlassian.com/cloud/jira/platform/webhooks/#retry-policy
 var (
 	badSignature = &httpapi.Problem{Code: "bad-signature", Status: http.StatusUnauthorized, Title: "Bad signature",
-		Detail: "The webhook is not signed with this room's secret. Set the same secret in Jira and in Secrets Manager."}
+		Detail:    "The webhook is not signed with this room's secret. Set the same secret in Jira and in Secrets Manager.",
+		Challenge: `HMAC-SHA256 header="` + jira.SignatureHeader + `"`}
 	tooEarly = &httpapi.Problem{Code: "too-early", Status: http.StatusTooEarly, Title: "Too early",
 		Detail: "An earlier webhook of this issue may still be on its way. Send this one again in some minutes."}
 )
@@ -65,7 +70,9 @@ type Answer struct {
 // NewHandler answers `POST /v1/jira`.
 func NewHandler(d *Door) httpapi.Handler {
 	return func(ctx context.Context, r httpapi.Request) (httpapi.Response, error) {
-		body, err := bodyOf(r)
+		ctx, cancel := before(ctx, toAnswer)
+		defer cancel()
+		body, err := httpapi.Body(r, jira.MaxWebhook)
 		if err != nil {
 			return httpapi.Response{}, err
 		}
@@ -91,27 +98,24 @@ func NewHandler(d *Door) httpapi.Handler {
 	}
 }
 
+// What is left of the function's time at the least. Jira's own API may be as slow as it likes: whoever is told
+// nothing now is told when Jira sends the webhook again, and is not told twice.
+const (
+	toAnswer = 500 * time.Millisecond // when the table or Secrets Manager does not answer
+	toStore  = 3 * time.Second        // when comments take all the rest
+)
+
+// before bounds what is done by when the function is stopped, which would be no answer.
+func before(ctx context.Context, left time.Duration) (context.Context, context.CancelFunc) {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, end.Add(-left))
+}
+
 // Respond wraps h so that every error becomes a problem document. The door is open to everybody, and a
 // metric of what it refuses would be paid for; its bodies are about people.
 func Respond(h httpapi.Handler, log *slog.Logger) func(context.Context, httpapi.Request) (httpapi.Response, error) {
 	return h.Uncounted(log, httpapi.ProblemOf)
-}
-
-// bodyOf is the body as Jira signed it.
-func bodyOf(r httpapi.Request) ([]byte, error) {
-	body := []byte(r.Body)
-	if r.IsBase64Encoded {
-		if base64.StdEncoding.DecodedLen(len(r.Body)) > jira.MaxWebhook+2 {
-			return nil, httpapi.TooLarge
-		}
-		decoded, err := base64.StdEncoding.DecodeString(r.Body)
-		if err != nil {
-			return nil, httpapi.BadRequest("The body is not readable.")
-		}
-		body = decoded
-	}
-	if len(body) > jira.MaxWebhook {
-		return nil, httpapi.TooLarge
-	}
-	return body, nil
 }

@@ -1,12 +1,16 @@
 package jira_test
 
 import (
+	"errors"
+	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	engine "waitingroom/local/dynamodb"
 	"waitingroom/shared/hotshow"
+	"waitingroom/shared/jira/jiratest"
 	"waitingroom/shared/schedule"
 )
 
@@ -40,19 +44,7 @@ type outcome struct {
 // deliver sends the webhooks in an order, and again those that Jira has to send again.
 func deliver(t *testing.T, w *world, payloads []payload, order []int) outcome {
 	t.Helper()
-	waiting := slices.Clone(order)
-	for rounds := 0; len(waiting) > 0; rounds++ {
-		if rounds > len(payloads) {
-			t.Fatalf("order %v: %v are never taken", order, waiting)
-		}
-		waiting = slices.DeleteFunc(waiting, func(i int) bool {
-			status, _ := w.send(payloads[i])
-			if status != 200 && status != 425 {
-				t.Fatalf("order %v: %d answers %d", order, i, status)
-			}
-			return status == 200
-		})
-	}
+	sendAll(t, w, payloads, order, nil)
 	show := w.show()
 	come := outcome{State: show.State, Request: show.Request, Seen: show.Jira.Seen}
 	if show.State != hotshow.Cancelled { // who approved before that may have been passed over
@@ -61,14 +53,69 @@ func deliver(t *testing.T, w *world, payloads []payload, order []int) outcome {
 	return come
 }
 
-// Whatever the order in which Jira's webhooks come, the show becomes what it does in the right order.
+// sendAll is deliver without a look at what comes of it. between is called before each delivery, if it is not nil.
+func sendAll(t *testing.T, w *world, payloads []payload, order []int, between func()) {
+	t.Helper()
+	waiting := slices.Clone(order)
+	for rounds := 0; len(waiting) > 0; rounds++ {
+		if rounds > len(payloads)+1 {
+			t.Fatalf("order %v: %v are never taken", order, waiting)
+		}
+		waiting = slices.DeleteFunc(waiting, func(i int) bool {
+			if between != nil {
+				between()
+			}
+			status, _ := w.send(payloads[i])
+			if status != 200 && status != 425 && (status != 503 || w.mem.fault == nil) {
+				t.Fatalf("order %v: %d answers %d", order, i, status)
+			}
+			return status == 200
+		})
+	}
+	w.mem.fault = nil
+}
+
+// crash breaks off what the door does at its n-th call of the table or of Jira, counted from 0, before or after
+// that is done. It says whether there were so many.
+func (w *world) crash(n int, done bool) (happened *bool) {
+	happened = new(bool)
+	calls := 0
+	w.mem.fault = func(string) (bool, error) {
+		calls++
+		if *happened || calls <= n {
+			return false, nil
+		}
+		*happened = true
+		return done, errors.New("the function died")
+	}
+	return happened
+}
+
+// crashes calls visit with a world that has no crash, and with one for every place where one can be. Each has
+// a show that was asked for over the API.
+func crashes(t *testing.T, now float64, visit func(w *world, name string)) {
+	fresh := func() *world {
+		w := newWorld(t)
+		w.now = minute(now)
+		w.askedByAPI("asked-by-curl")
+		return w
+	}
+	visit(fresh(), "without a crash")
+	for _, done := range []bool{false, true} {
+		for n, happened := 0, true; happened; n++ {
+			w := fresh()
+			crashed := w.crash(n, done)
+			visit(w, fmt.Sprintf("a crash at call %d, which was done: %t", n, done))
+			happened = *crashed
+		}
+	}
+}
+
+// Whatever the order in which Jira's webhooks come, and wherever the door is broken off, the show becomes what it
+// does in the right order.
 func TestEveryOrderComesToTheSame(t *testing.T) {
 	edit := func(file string, at float64, rate float64) payload {
 		return recorded(t, file).edited(minute(at), alma, map[string]any{"customfield_10105": rate})
-	}
-	with := func(p payload, rate float64) payload {
-		p.fields()["customfield_10105"] = rate
-		return p
 	}
 	for name, test := range map[string]struct {
 		payloads []payload
@@ -80,28 +127,152 @@ func TestEveryOrderComesToTheSame(t *testing.T) {
 		"cancelled": {[]payload{recorded(t, "created"), recorded(t, "approved"), recorded(t, "canceled"), recorded(t, "deleted")},
 			hotshow.Cancelled, 5000},
 		"changed, then approved": {[]payload{recorded(t, "created"), edit("created", 1, 6000), edit("created", 2, 7000),
-			with(recorded(t, "approved"), 7000)}, hotshow.Approved, 7000},
-		"wrong, then mended and approved": {[]payload{recorded(t, "missing"), edit("created", 1, 6000), with(recorded(t, "approved"), 6000)},
+			rated(recorded(t, "approved"), 7000)}, hotshow.Approved, 7000},
+		"wrong, then mended and approved": {[]payload{recorded(t, "missing"), edit("created", 1, 6000), rated(recorded(t, "approved"), 6000)},
 			hotshow.Approved, 6000},
 		"changed after it was approved": {[]payload{recorded(t, "created"), recorded(t, "approved"), edit("approved", 61, 60_000)},
 			hotshow.Approved, 5000},
+		"made wrong after it was approved": {[]payload{recorded(t, "created"), recorded(t, "approved"), edit("approved", 61, 0),
+			rated(recorded(t, "approved").touched(minute(62)), 0)}, hotshow.Approved, 5000},
 	} {
-		var right outcome // of the first order
+		var right *outcome // of the first order
 		permutations(len(test.payloads), func(order []int) {
-			w := newWorld(t)
-			w.now = minute(71)
-			got := deliver(t, w, test.payloads, order)
-			if slices.IsSorted(order) {
-				right = got
-			}
-			if got.State != test.want || got.Request.Rate != test.rate {
-				t.Errorf("%s, order %v: %+v", name, order, got)
-			}
-			if !reflect.DeepEqual(got, right) {
-				t.Errorf("%s, order %v: %+v, in the right order %+v", name, order, got, right)
+			crashes(t, 71, func(w *world, crash string) {
+				got := deliver(t, w, test.payloads, order)
+				if right == nil {
+					right = &got
+				}
+				if got.State != test.want || got.Request.Rate != test.rate {
+					t.Errorf("%s, order %v, %s: %+v", name, order, crash, got)
+				}
+				if !reflect.DeepEqual(got, *right) {
+					t.Errorf("%s, order %v, %s: %+v, in the right order %+v", name, order, crash, got, *right)
+				}
+			})
+		})
+	}
+}
+
+// ending are the webhooks of issues that are approved, and have ended by the last of them. In show is what they are
+// about; where the last one comes first, none is made, or the one that was named stays a request.
+func ending(t *testing.T) map[string]struct {
+	payloads []payload
+	show     string
+} {
+	wrong := func(p payload) payload { return rated(p, 0) }
+	named := func(file string) payload { return naming("asked-by-curl", recorded(t, file)) }
+	return map[string]struct {
+		payloads []payload
+		show     string
+	}{
+		"cancelled":               {[]payload{recorded(t, "created"), recorded(t, "approved"), recorded(t, "canceled")}, id},
+		"cancelled while wrong":   {[]payload{recorded(t, "created"), recorded(t, "approved"), wrong(recorded(t, "canceled"))}, id},
+		"deleted while wrong":     {[]payload{recorded(t, "created"), recorded(t, "approved"), wrong(recorded(t, "deleted"))}, id},
+		"names a show, cancelled": {[]payload{named("created"), named("approved"), named("canceled")}, "asked-by-curl"},
+		"names a show, deleted":   {[]payload{named("created"), named("approved"), named("deleted")}, "asked-by-curl"},
+		"names a show at the end": {[]payload{recorded(t, "created"), recorded(t, "approved"), named("canceled")}, id},
+	}
+}
+
+// over says that nothing comes of an issue that has ended, neither by itself nor by what is sent again.
+func (w *world) over(name, show string, payloads []payload) {
+	w.t.Helper()
+	w.mem.taken = ""
+	before := w.contents()
+	for i := range payloads {
+		if status, answer := w.send(payloads[i]); status != 200 || answer.Outcome != "ignored" {
+			w.t.Errorf("%s: %d sent again: %d %+v", name, i, status, answer)
+		}
+	}
+	if w.contents() != before {
+		w.t.Errorf("%s: what was sent again changed something", name)
+	}
+	for _, other := range []string{id, "asked-by-curl"} {
+		state := w.state(other)
+		if state == "" || state == hotshow.Cancelled || other == "asked-by-curl" && state == hotshow.Requested {
+			continue
+		}
+		w.t.Errorf("%s: %s is %s", name, other, state)
+	}
+	if kept, ok := w.mem.kept[show]; ok && kept.State == hotshow.Requested && kept.Jira != nil {
+		w.t.Errorf("%s: %s waits for an issue that has ended", name, show)
+	}
+}
+
+// Nothing is approved by an issue that has ended: in whatever order its webhooks come, wherever the door is broken
+// off, and however long another show has the event.
+func TestEndedIssuesApproveNothing(t *testing.T) {
+	for name, test := range ending(t) {
+		permutations(len(test.payloads), func(order []int) {
+			for takenFor := range len(order) + 1 {
+				crashes(t, 125, func(w *world, crash string) {
+					deliveries := 0
+					sendAll(t, w, test.payloads, order, func() {
+						w.mem.taken = ""
+						if deliveries < takenFor {
+							w.mem.taken = "other-show"
+						}
+						deliveries++
+					})
+					w.over(fmt.Sprintf("%s, order %v, taken for %d deliveries, %s", name, order, takenFor, crash), test.show, test.payloads)
+				})
 			}
 		})
 	}
+}
+
+// The same where one webhook comes while another is taken, at any point of that.
+func TestEndedIssuesAtOnce(t *testing.T) {
+	for name, test := range ending(t) {
+		permutations(len(test.payloads), func(order []int) {
+			for n, happened := 0, true; happened; n++ {
+				for _, free := range []bool{true, false} {
+					w := newWorld(t)
+					w.askedByAPI("asked-by-curl")
+					if !free {
+						w.mem.taken = "other-show" // until the other webhook comes
+					}
+					calls, began := 0, false
+					w.mem.before = func(string) {
+						if calls++; calls <= n || began {
+							return
+						}
+						began, w.mem.taken = true, ""
+						w.send(test.payloads[order[1]])
+					}
+					sendAll(t, w, test.payloads, order, nil)
+					happened = began
+					w.over(fmt.Sprintf("%s, %d comes in call %d of %v", name, order[1], n, order), test.show, test.payloads)
+				}
+			}
+		})
+	}
+}
+
+// An approval that people were told has no effect has none when the event is free again.
+func TestApprovalThatWasTurnedDown(t *testing.T) {
+	payloads := []payload{recorded(t, "created"), recorded(t, "approved"), recorded(t, "approved").touched(minute(70))}
+	permutations(len(payloads), func(order []int) {
+		for takenFor := range len(order) + 1 {
+			w := newWorld(t)
+			w.now = minute(71)
+			deliveries := 0
+			between := func() {
+				w.mem.taken = ""
+				if deliveries < takenFor {
+					w.mem.taken = "other-show"
+				}
+				deliveries++
+			}
+			sendAll(t, w, payloads, order, between)
+			w.mem.taken = ""
+			sendAll(t, w, payloads, order, nil)
+			told := slices.ContainsFunc(w.site.Comments(), func(c jiratest.Comment) bool { return strings.Contains(c.Text, "approval has no effect") })
+			if approved := w.state(id) == hotshow.Approved; approved == told {
+				t.Errorf("order %v, taken for %d deliveries: approved %t, told that it is not %t", order, takenFor, approved, told)
+			}
+		}
+	})
 }
 
 // A change after the approval whose own webhook never came leaves a request that nobody has approved.

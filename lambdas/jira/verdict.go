@@ -22,16 +22,18 @@ type verdict struct {
 	now       time.Time
 	allowSelf bool
 
-	request   hotshow.Request
-	invalid   error  // why there is no request: *hotshow.Invalid or *schedule.Taken
-	body      []byte // what the fields hold, as the API takes it
-	hash      string // of that
-	decision  jira.Decision
-	cancelled bool // the issue's status says so
-	edited    bool // the webhook is about a change of what is asked for
-	switched  bool // the webhook is about a change of which show the issue names
-	named     bool // the show was asked for over the API, and the issue names it
-	news      bool // what the issue says is more than the show had heard of when it heard of this
+	request  hotshow.Request
+	invalid  error  // why there is no request: *hotshow.Invalid or *schedule.Taken
+	body     []byte // what the fields hold, as the API takes it
+	hash     string // of that
+	decision jira.Decision
+	ends     bool  // the issue asks for nothing any more
+	edited   bool  // the webhook is about a change of what is asked for
+	switched bool  // the webhook is about a change of which show the issue names
+	named    bool  // the show was asked for over the API, and the issue names it
+	news     bool  // what the issue says is more than the show had heard of when it heard of this
+	decides  bool  // the webhook may be the one that a decision made
+	seen     int64 // time of the latest webhook of the issue before this one that was heard, or 0
 }
 
 // atOnce is how long after a decision its own webhook is made at the latest.
@@ -56,8 +58,8 @@ func tooLate(own string) notice {
 
 // read judges a webhook. Errors are jira.ErrWebhook.
 func (d *Door) read(w jira.Webhook, now time.Time) (verdict, error) {
-	v := verdict{webhook: w, now: now, allowSelf: d.AllowSelf, cancelled: d.Fields.Cancelled(w.Issue),
-		edited: d.Fields.Edited(w), switched: d.Fields.Switched(w)}
+	v := verdict{webhook: w, now: now, allowSelf: d.AllowSelf, ends: d.ends(w),
+		edited: d.Fields.Edited(w), switched: d.Fields.Switched(w), decides: d.Fields.Decides(w)}
 	// An approval from when it named another show was not for what the form says.
 	v.edited = v.edited || v.switched && d.Fields.Show(w.Issue) == ""
 	body, err := d.Fields.Body(w.Issue)
@@ -138,29 +140,26 @@ func agrees(r hotshow.Request, member string, value json.RawMessage, now time.Ti
 	return err == nil && replaced.Equal(r)
 }
 
-// ends says whether the issue asks for nothing any more.
-func (v verdict) ends() bool { return v.cancelled || v.webhook.Kind == jira.Deleted }
-
 // late says whether what was approved may not be what the issue says now. It was changed afterwards by
-// somebody who did not approve it, or it says something new in a webhook that is not the approval's own:
-// the one about the change may still be on its way.
+// somebody who did not approve it, or it says something new in a webhook that is not the approval's own, such as
+// the approver's next one: the one about the change may still be on its way.
 func (v verdict) late() bool {
 	byApprover := slices.Contains(v.decision.By, v.webhook.By)
-	own := byApprover && v.webhook.At <= v.decision.At.Add(atOnce).UnixMilli()
+	own := byApprover && v.decides && v.webhook.At <= v.decision.At.Add(atOnce).UnixMilli()
 	return v.decision.Outcome == jira.Approved && (v.edited && !byApprover || v.news && !own)
 }
 
-// judged says whether a show that has heard of a webhook at seen has heard of the decision, and so took or
-// refused it then. It stays in the issue, and must not come to count for what is asked for later.
-func (v verdict) judged(seen int64) bool {
-	return !v.decision.At.IsZero() && seen >= v.decision.At.UnixMilli()
+// judged says whether the decision had been heard of before, and so was taken or refused then. It stays in the
+// issue, and must not come to count for what is asked for later.
+func (v verdict) judged() bool {
+	return !v.decision.At.IsZero() && v.seen >= v.decision.At.UnixMilli()
 }
 
 // early says whether a late approval's own webhook may still come, which has to come first: it alone says
 // what was approved. One that is no more on its way was refused, or is lost. None is waited for when the
-// show was named after the approval, which was another's.
-func (v verdict) early(seen int64) bool {
-	return v.late() && !(v.named && v.switched) && !v.judged(seen) && v.now.Before(v.decision.At.Add(onItsWay))
+// show was named after the approval, which was another's, or by an issue that has ended.
+func (v verdict) early() bool {
+	return v.late() && !v.ends && !(v.named && v.switched) && !v.judged() && v.now.Before(v.decision.At.Add(onItsWay))
 }
 
 // apply brings the show to what the issue says, in the order in which people do it, and returns the
@@ -182,12 +181,12 @@ func (v verdict) apply(show *hotshow.Show) (changes []hotshow.Change, notices []
 func (v verdict) amend(show *hotshow.Show) (change hotshow.Change, told *notice) {
 	switch {
 	case show.State != hotshow.Requested:
-		if v.edited && !show.State.Final() && !v.ends() {
+		if v.edited && !show.State.Final() && !v.ends {
 			told = &notice{"edit-" + v.hash, "it was changed after it was approved",
 				"The change has no effect on the show, which stays as it was approved. " +
 					"To have it otherwise, cancel this request and make a new one."}
 		}
-	case v.ends():
+	case v.ends:
 	case v.invalid != nil:
 		wrong := v.wrong(v.invalid)
 		told = &wrong
@@ -224,11 +223,11 @@ func (v verdict) approve(show *hotshow.Show) (hotshow.Change, *notice) {
 			"The approval has no effect: the request may have been changed after it. Have it approved again.")
 	}
 	switch {
-	case requested && (v.ends() || v.invalid != nil): // whoever mends the fields is told
+	case requested && (v.ends || v.invalid != nil): // whoever mends the fields is told
 		return hotshow.Change{}, nil
 	case requested && v.late():
 		return again()
-	case v.judged(show.Jira.Seen):
+	case v.judged():
 		return hotshow.Change{}, nil
 	case !requested:
 		return refuse("it is "+string(show.State),
@@ -275,7 +274,7 @@ func (v verdict) decider() hotshow.Person {
 
 // end cancels a show whose issue is cancelled or gone.
 func (v verdict) end(show *hotshow.Show) (hotshow.Change, *notice) {
-	if !v.ends() || v.ended(show) {
+	if !v.ends || v.ended(show) {
 		return hotshow.Change{}, nil
 	}
 	why := "cancelled in Jira"

@@ -87,13 +87,15 @@ type shows struct {
 	mu      sync.Mutex
 	kept    map[string]hotshow.Show
 	history map[string][]hotshow.Change
+	heard   map[string]int64                // of issues
 	taken   string                          // the show that has every event but those that are kept
 	fault   func(call string) (bool, error) // before a call; true: it is done all the same
 	during  func()                          // runs once, between a read and the write that follows
+	before  func(call string)               // what others do before a call
 }
 
 func newShows() *shows {
-	return &shows{kept: map[string]hotshow.Show{}, history: map[string][]hotshow.Change{}}
+	return &shows{kept: map[string]hotshow.Show{}, history: map[string][]hotshow.Change{}, heard: map[string]int64{}}
 }
 
 // clone keeps what is stored apart from what callers change.
@@ -107,6 +109,9 @@ func clone(s hotshow.Show) hotshow.Show {
 }
 
 func (s *shows) do(call string, work func() error) error {
+	if s.before != nil {
+		s.before(call)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fault != nil {
@@ -136,7 +141,11 @@ func (s *shows) Show(_ context.Context, wanted string) (show hotshow.Show, err e
 	return show, err
 }
 
-func (s *shows) Add(_ context.Context, show hotshow.Show, first hotshow.Change) error {
+func (s *shows) Add(ctx context.Context, show hotshow.Show, first hotshow.Change) error {
+	return s.AddHeard(ctx, show, first, schedule.Webhook{Issue: "none of " + show.ID, At: 1})
+}
+
+func (s *shows) AddHeard(_ context.Context, show hotshow.Show, first hotshow.Change, w schedule.Webhook) error {
 	return s.do("add", func() error {
 		if _, ok := s.kept[show.ID]; ok {
 			return schedule.ErrExists
@@ -144,24 +153,57 @@ func (s *shows) Add(_ context.Context, show hotshow.Show, first hotshow.Change) 
 		if s.taken != "" {
 			return &schedule.Taken{By: s.taken}
 		}
+		if s.heard[w.Issue] >= w.At {
+			return schedule.ErrExists
+		}
 		show.Version = 1
-		s.kept[show.ID], s.history[show.ID] = clone(show), []hotshow.Change{first}
+		s.kept[show.ID], s.history[show.ID], s.heard[w.Issue] = clone(show), []hotshow.Change{first}, w.At
 		return nil
 	})
 }
 
-func (s *shows) Save(_ context.Context, show *hotshow.Show, changes ...hotshow.Change) error {
+func (s *shows) Save(ctx context.Context, show *hotshow.Show, changes ...hotshow.Change) error {
+	return s.do("save", func() error { return s.save(show, changes) })
+}
+
+func (s *shows) SaveHeard(_ context.Context, show *hotshow.Show, w schedule.Webhook, changes ...hotshow.Change) error {
 	return s.do("save", func() error {
-		kept := s.kept[show.ID]
-		if kept.Version != show.Version {
+		if s.heard[w.Issue] >= w.At {
 			return schedule.ErrStale
 		}
-		if s.taken != "" && !kept.Request.OnSale.Equal(show.Request.OnSale) {
-			return &schedule.Taken{By: s.taken}
+		if err := s.save(show, changes); err != nil {
+			return err
 		}
-		show.Version++
-		s.kept[show.ID] = clone(*show)
-		s.history[show.ID] = append(s.history[show.ID], changes...)
+		s.heard[w.Issue] = w.At
+		return nil
+	})
+}
+
+func (s *shows) save(show *hotshow.Show, changes []hotshow.Change) error {
+	kept := s.kept[show.ID]
+	if kept.Version != show.Version {
+		return schedule.ErrStale
+	}
+	if s.taken != "" && !kept.Request.OnSale.Equal(show.Request.OnSale) {
+		return &schedule.Taken{By: s.taken}
+	}
+	show.Version++
+	s.kept[show.ID] = clone(*show)
+	s.history[show.ID] = append(s.history[show.ID], changes...)
+	return nil
+}
+
+func (s *shows) Heard(_ context.Context, issue string) (at int64, err error) {
+	err = s.do("heard", func() error {
+		at = s.heard[issue]
+		return nil
+	})
+	return at, err
+}
+
+func (s *shows) Hear(_ context.Context, w schedule.Webhook) error {
+	return s.do("hear", func() error {
+		s.heard[w.Issue] = max(s.heard[w.Issue], w.At)
 		return nil
 	})
 }
@@ -189,10 +231,26 @@ func (f fixed) Credentials(context.Context) (jira.Credentials, error) {
 	return jira.Credentials(f), nil
 }
 
+// comments are written as the table is: in order with its calls, and breaking off as they do.
+type comments struct {
+	*jira.Client
+	mem *shows
+}
+
+func (c comments) Tell(ctx context.Context, issue, mark, text string) error {
+	return c.mem.do("tell", func() error { return c.Client.Tell(ctx, issue, mark, text) })
+}
+
+// kept is where a test's shows are kept. The API adds to it, too.
+type kept interface {
+	door.Shows
+	Add(ctx context.Context, show hotshow.Show, first hotshow.Change) error
+}
+
 // world is the door with all that stands around it.
 type world struct {
 	t     testing.TB
-	shows door.Shows
+	shows kept
 	mem   *shows // the same, unless another schedule is used
 	site  *jiratest.Site
 	now   time.Time
@@ -213,8 +271,9 @@ func (w *world) door() *door.Door {
 	}
 	credentials := fixed{WebhookSecret: secret, Email: jiratest.Email, APIToken: jiratest.Token}
 	return &door.Door{
-		Shows: w.shows, Comments: jira.NewClient("https://example.atlassian.net", credentials, w.site), Credentials: credentials,
-		Fields: fields, AllowSelf: w.self, Now: func() time.Time { return w.now }, Log: slog.New(slog.NewJSONHandler(&w.log, nil)),
+		Shows: w.shows, Credentials: credentials,
+		Comments: comments{jira.NewClient("https://example.atlassian.net", credentials, w.site), w.mem},
+		Fields:   fields, AllowSelf: w.self, Now: func() time.Time { return w.now }, Log: slog.New(slog.NewJSONHandler(&w.log, nil)),
 	}
 }
 
@@ -229,8 +288,13 @@ var readFields = sync.OnceValues(func() (jira.Fields, error) {
 // call hands a request to the door, as API Gateway does.
 func (w *world) call(r httpapi.Request) (status int, answer door.Answer, body string) {
 	w.t.Helper()
+	return w.callIn(w.t.Context(), r)
+}
+
+func (w *world) callIn(ctx context.Context, r httpapi.Request) (status int, answer door.Answer, body string) {
+	w.t.Helper()
 	d := w.door()
-	response, err := door.Respond(door.NewHandler(d), d.Log)(w.t.Context(), r)
+	response, err := door.Respond(door.NewHandler(d), d.Log)(ctx, r)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -72,7 +72,7 @@ func Encrypted(r Request) bool { return Header(r, "X-Forwarded-Proto") != "http"
 
 // Form reads the request's form of at most limit bytes, as browsers send it (URL-encoded).
 func Form(r Request, limit int) (url.Values, error) {
-	body, err := bodyOf(r, limit)
+	body, err := Body(r, limit)
 	if err != nil {
 		return nil, err
 	}

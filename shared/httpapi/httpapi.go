@@ -106,8 +106,8 @@ func (p *Problem) Response() Response {
 	if p.RetryAfter > 0 {
 		h["Retry-After"] = RetryAfter(p.RetryAfter)
 	}
-	if p.Status == http.StatusUnauthorized {
-		h["WWW-Authenticate"] = "Bearer"
+	if p.Challenge != "" {
+		h["WWW-Authenticate"] = p.Challenge
 	}
 	return Response{StatusCode: p.Status, Headers: h, Body: string(body)}
 }
@@ -131,7 +131,7 @@ func headers(contentType string) map[string]string {
 // Decode reads the request's JSON object of at most limit bytes into v. Fields that v does not
 // know are passed over, so that pages may be newer than functions.
 func Decode(r Request, limit int, v any) error {
-	body, err := bodyOf(r, limit)
+	body, err := Body(r, limit)
 	if err != nil {
 		return err
 	}
@@ -150,8 +150,9 @@ func Decode(r Request, limit int, v any) error {
 	return nil
 }
 
-// bodyOf is the request's body, which has at most limit bytes.
-func bodyOf(r Request, limit int) ([]byte, error) {
+// Body returns the request's body, byte for byte as it was sent, if it has at most limit bytes. Errors: TooLarge,
+// and a bad request.
+func Body(r Request, limit int) ([]byte, error) {
 	body := []byte(r.Body)
 	if r.IsBase64Encoded {
 		if base64.StdEncoding.DecodedLen(len(r.Body)) > limit+2 {
@@ -201,7 +202,7 @@ func Header(r Request, name string) string {
 
 // Bearer returns the request's bearer token, or BadTicket.
 func Bearer(r Request) (string, error) {
-	if scheme, token, ok := strings.Cut(Header(r, "Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
+	if scheme, token, ok := strings.Cut(Header(r, "Authorization"), " "); ok && strings.EqualFold(scheme, bearer) {
 		return strings.TrimSpace(token), nil
 	}
 	return "", BadTicket

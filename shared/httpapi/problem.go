@@ -22,10 +22,14 @@ type Problem struct {
 	Title      string
 	Detail     string
 	RetryAfter time.Duration // zero: do not ask again by yourself; otherwise whole seconds, rounded up
+	Challenge  string        // of a 401, which always has one (RFC 9110, 15.5.2): what proves who asks
 }
 
 // busyRetry is how long a visitor waits who came when a store was busy. The page adds its jitter.
 const busyRetry = 2 * time.Second
+
+// bearer is how visitors show their tickets.
+const bearer = "Bearer"
 
 func (p *Problem) Error() string { return p.Code + ": " + p.Detail }
 
@@ -48,9 +52,9 @@ var (
 	PassExpired = &Problem{Code: "pass-expired", Status: http.StatusGone, Title: "Your pass has expired",
 		Detail: "The pass was issued and its time is over. Join again with a new secret."}
 	BadTicket = &Problem{Code: "bad-ticket", Status: http.StatusUnauthorized, Title: "Bad ticket",
-		Detail: "The ticket is not one of this event. Join again."}
+		Detail: "The ticket is not one of this event. Join again.", Challenge: bearer}
 	OtherRun = &Problem{Code: "other-run", Status: http.StatusUnauthorized, Title: "Ticket of another sale",
-		Detail: "The ticket belongs to an earlier sale of this event. Join again with a new secret."}
+		Detail: "The ticket belongs to an earlier sale of this event. Join again with a new secret.", Challenge: bearer}
 	CrossSite = &Problem{Code: "cross-site", Status: http.StatusForbidden, Title: "Sent from another site",
 		Detail: "A form of the room has to be sent from the room's own page. Open the page and send it there."}
 	Busy = &Problem{Code: "busy", Status: http.StatusTooManyRequests, Title: "Very busy",

@@ -108,6 +108,12 @@ func (f Fields) Decision(i Issue) (Decision, error) {
 	return decision, nil
 }
 
+// Decides says whether an update may be the one that a decision makes: it moves the issue on, as approval steps
+// do in the same breath, or changes its approvals. People's other updates are not, whoever makes them.
+func (f Fields) Decides(w Webhook) bool {
+	return w.Kind == Updated && (slices.Contains(w.changed, "status") || slices.Contains(w.changed, f.approvals))
+}
+
 func (a approval) outcome() Outcome { return outcome(a.FinalDecision) }
 
 func outcome(decision string) Outcome {

@@ -60,16 +60,12 @@ func NewClient(site string, credentials Source, transport http.RoundTripper) *Cl
 // has a comment of the number gets no second one. Errors may be ErrGone or ErrRefused; after any other
 // it is not known whether the comment is there: repeat it later.
 func (c *Client) Comment(ctx context.Context, issue string, number int, text string) error {
-	return c.write(ctx, issue, fmt.Sprintf("change-%d", number), text)
+	return c.Tell(ctx, issue, fmt.Sprintf("change-%d", number), text)
 }
 
-// Tell writes a comment that is about no change, under a mark that stands for what it says. It may be
-// repeated, and fails as Comment does.
+// Tell writes a comment under a mark that stands for what it says. It may be repeated, and fails as Comment
+// does.
 func (c *Client) Tell(ctx context.Context, issue, mark, text string) error {
-	return c.write(ctx, issue, mark, text)
-}
-
-func (c *Client) write(ctx context.Context, issue, mark, text string) error {
 	ctx, cancel := context.WithTimeout(ctx, allLimit)
 	defer cancel()
 	pause := firstPause
