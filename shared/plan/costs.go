@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"math"
 	"time"
 )
 
@@ -52,7 +53,9 @@ const (
 	refusals     = 0.5              // visits to a full window per admission, on average
 	edges        = 50               // caches of CloudFront's that each ask once a second
 	stateWrites  = 4                // a second, of tick's
-	trickle      = time.Hour        // after the on-sale, in every second of which somebody comes, if it is open for as long
+	metrics      = 25               // of the room's own, which CloudWatch counts by the hour while an event is watched
+	monthHours   = 730
+	trickle      = time.Hour // after the on-sale, in every second of which somebody comes, if it is open for as long
 )
 
 // Costs are those of a sale that stays open for that long after its on-sale, for so many visitors.
@@ -75,6 +78,7 @@ func (u Usage) Costs(visitors int64, open time.Duration) []Cost {
 		pricePublishes.of(float64(u.Publishes)),
 		priceOrigin.of(float64(u.Origin)),
 		priceLogs.of(logGB * calls),
+		priceMetrics.of(metrics * math.Ceil((beforehand + open).Hours()) / monthHours),
 	}
 }
 

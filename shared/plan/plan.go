@@ -184,9 +184,9 @@ func (p Plan) Warnings() []string {
 const nearly = 0.75
 
 // quotas compares the plan with the defaults, by docs/quotas-and-costs.md. That of Lambda has to hold
-// twice the environments: cold starts come on top, and all functions of the account share it. That of a
-// table is its own, so all of it may be used. No more is asked for than for the joins that are taken; only
-// CloudFront sees everybody.
+// twice the environments: cold starts come on top, and all functions of the account share it. Those of a
+// table and of a distribution are the room's alone, so all of them may be used. No more is asked for than for
+// the joins that are taken; only CloudFront sees everybody.
 func (p Plan) quotas(taken, admissions float64) []Quota {
 	environments := up((taken+admissions)/perEnvironment + Standing)
 	need := func(l Limit, needed int, part float64) Quota {
@@ -198,7 +198,7 @@ func (p Plan) quotas(taken, admissions float64) []Quota {
 		need(LimitWrites, p.WarmWrites, 1),
 		need(LimitReads, p.WarmReads, 1),
 		need(limitSignatures, p.Signatures, nearly),
-		need(limitCloudFront, p.CloudFront, nearly),
+		need(limitCloudFront, p.CloudFront, 1),
 	}
 }
 

@@ -104,6 +104,20 @@ func TestPlansGrow(t *testing.T) {
 	}
 }
 
+// Nothing else uses the room's distribution, so its quota may be used up; the account's may not.
+func TestQuotasThatAreRaised(t *testing.T) {
+	for _, test := range []struct {
+		visitors         int
+		lambda, requests bool
+	}{{200_000, false, false}, {300_000, true, false}, {459_000, true, false}, {461_000, true, true}} {
+		p := New(Expected{Visitors: test.visitors, Over: time.Minute, Rate: 5_000})
+		lambda, requests := p.Quotas[0], p.Quotas[len(p.Quotas)-1]
+		if lambda.Raise != test.lambda || requests.Raise != test.requests {
+			t.Errorf("%d visitors: %+v and %+v", test.visitors, lambda, requests)
+		}
+	}
+}
+
 // A million in a second is planned for: with warnings, and without setting what nobody can use.
 func TestMillionInASecond(t *testing.T) {
 	p := New(Expected{Visitors: 1_000_000, Over: time.Second, Rate: 60_000})
