@@ -109,7 +109,7 @@ func TestEndedShows(t *testing.T) {
 func TestOneEntry(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	reached := map[hotshow.State]bool{}
-	for walk := range 150 {
+	for walk := range 80 {
 		items, _, table := newEngine(t)
 		s := schedule.New(items, table)
 		show, first := newShow("a", "winter-tour", onsale)
