@@ -21,7 +21,7 @@ import (
 var (
 	oneSeed = flag.Int64("seed", -1, "run the lives of this seed alone, with their log if -v is given")
 	seeds   = flag.Int64("seeds", 20, "how many seeds to run")
-	every   = flag.Int("every", len(troubles), "every how many calls of the first life each trouble comes; 1 takes a minute")
+	every   = flag.Int("every", len(troubles), "every how many calls of the first life each trouble comes; 1 takes one to two minutes")
 )
 
 // createTable creates the room's table as the stack does.
@@ -138,7 +138,8 @@ var withLate = []trouble{none, answerLost, diesAfter, secondRun, cancelsThen, st
 const sparser = 4
 
 // TestTroubleAtEveryCall lets a trouble befall each call of the first life and each fourth of the others,
-// and with -every 1 each trouble.
+// and with -every 1 each trouble. Each call that changes something is also shown late, with some trouble or
+// none.
 func TestTroubleAtEveryCall(t *testing.T) {
 	for i, l := range lives {
 		t.Run(l.name, func(t *testing.T) {
@@ -172,10 +173,11 @@ func TestTroubleAtEveryCall(t *testing.T) {
 					}
 				})
 			}
+			each := min(apart, len(withLate))
 			for k, befell := range withLate {
-				t.Run("what the call changes is shown late; "+string(befell), func(t *testing.T) {
+				t.Run("shown late; "+string(befell), func(t *testing.T) {
 					t.Parallel()
-					for n := (i + k) % min(apart, len(withLate)); n < len(changing) && !t.Failed(); n += min(apart, len(withLate)) {
+					for n := (i + k) % each; n < len(changing) && !t.Failed(); n += each {
 						try(t, changing[n], befell, lateOnce(changing[n]))
 					}
 				})
