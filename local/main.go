@@ -16,14 +16,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	"waitingroom/local/exit"
 	"waitingroom/local/show"
-)
-
-// Exit statuses.
-const (
-	exitFailed      = 1
-	exitUsage       = 2
-	exitInterrupted = 130 // as a shell says of a program that was interrupted
 )
 
 func main() {
@@ -50,19 +44,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "local: %v (see -help)\n", err)
-		return exitUsage
+		return exit.Usage
 	}
 	room, err := Start(ctx, options, slog.New(slog.NewTextHandler(stderr, nil)))
 	if err != nil {
 		fmt.Fprintf(stderr, "local: %v\n", err)
-		return exitFailed
+		return exit.Failed
 	}
 	fmt.Fprint(stdout, room.Welcome())
 	<-ctx.Done()
 	fmt.Fprintln(stdout, "stopping")
 	if err := room.Close(); err != nil {
 		fmt.Fprintf(stderr, "local: %v\n", err)
-		return exitFailed
+		return exit.Failed
 	}
 	return 0
 }

@@ -41,8 +41,7 @@ func parseOptions(args []string, help io.Writer) (Options, error) {
 func parseOptionsAt(args []string, help io.Writer, now time.Time) (Options, error) {
 	var o Options
 	var onsale string
-	flags := flag.NewFlagSet("local", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
+	flags := newFlags("local")
 	flags.StringVar(&o.Listen, "listen", "127.0.0.1:8080", "`address` of the page at /<event>, the API at /v1 and the shop at /shop")
 	flags.StringVar(&o.AWSListen, "aws-listen", "127.0.0.1:8081", "`address` that speaks DynamoDB and Parameter Store, and what else hot shows need")
 	flags.StringVar(&o.Event, "event", "demo", "`name` of the event on sale")
@@ -54,19 +53,11 @@ func parseOptionsAt(args []string, help io.Writer, now time.Time) (Options, erro
 	flags.BoolVar(&o.Limits.On, "limits", false, "refuse and delay calls as the services of AWS do")
 	o.Limits.register(flags)
 	o.HotShows.register(flags)
-	err := flags.Parse(args)
-	switch {
-	case err == flag.ErrHelp:
-		fmt.Fprintln(help, "go run ./local runs the whole waiting room on this machine.\ngo run ./local surge sends a crowd to it (see go run ./local surge -help).\n"+
-			"go run ./local plan says what a sale needs and costs (see go run ./local plan -help).\n"+
-			"go run ./local show asks for hot shows, approves and watches them (see go run ./local show -help).")
-		flags.SetOutput(help)
-		flags.PrintDefaults()
+	err := parseFlags(flags, args, help, "go run ./local runs the whole waiting room on this machine.\ngo run ./local surge sends a crowd to it (see go run ./local surge -help).\n"+
+		"go run ./local plan says what a sale needs and costs (see go run ./local plan -help).\n"+
+		"go run ./local show asks for hot shows, approves and watches them (see go run ./local show -help).")
+	if err != nil {
 		return o, err
-	case err != nil:
-		return o, err
-	case flags.NArg() > 0:
-		return o, fmt.Errorf("unexpected argument %q: flags only", flags.Arg(0))
 	}
 	given := map[string]bool{}
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })

@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"waitingroom/local/exit"
 	"waitingroom/shared/hotshow"
 	"waitingroom/shared/plan"
 	"waitingroom/shared/room"
@@ -41,7 +42,7 @@ func runPlan(args []string, stdout, stderr io.Writer) int {
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "plan: %v (see plan -help)\n", err)
-		return exitUsage
+		return exit.Usage
 	}
 	write := o.writeText
 	if o.json {
@@ -49,7 +50,7 @@ func runPlan(args []string, stdout, stderr io.Writer) int {
 	}
 	if err := write(stdout); err != nil {
 		fmt.Fprintf(stderr, "plan: %v\n", err)
-		return exitFailed
+		return exit.Failed
 	}
 	return 0
 }
@@ -57,8 +58,7 @@ func runPlan(args []string, stdout, stderr io.Writer) int {
 func parsePlan(args []string, help io.Writer, now time.Time) (*planOptions, error) {
 	o := &planOptions{now: now}
 	var onsale string
-	flags := flag.NewFlagSet("plan", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
+	flags := newFlags("plan")
 	flags.IntVar(&o.expected.Visitors, "visitors", 300_000, "`number` of visitors, 1 to 20000000")
 	flags.DurationVar(&o.expected.Over, "over", time.Minute, "`time` in which they come, 1s to 720h")
 	flags.IntVar(&o.expected.Rate, "rate", 13_000, "`visitors` a minute that the shop can bear, 1 to 60000")
@@ -67,17 +67,8 @@ func parsePlan(args []string, help io.Writer, now time.Time) (*planOptions, erro
 	flags.Float64Var(&o.noShows, "no-shows", usualNoShows, "`share` of those in line who do not claim their turn, 0 to below 1")
 	flags.DurationVar(&o.kept, "kept", usuallyKept, "for how `long` provisioned concurrency is kept up; a hot show keeps it from two hours before its on-sale to four hours after")
 	flags.BoolVar(&o.json, "json", false, "print JSON")
-	err := flags.Parse(args)
-	switch {
-	case err == flag.ErrHelp:
-		fmt.Fprintln(help, "go run ./local plan prints what a sale needs of AWS, how long people wait and what it costs.")
-		flags.SetOutput(help)
-		flags.PrintDefaults()
+	if err := parseFlags(flags, args, help, "go run ./local plan prints what a sale needs of AWS, how long people wait and what it costs."); err != nil {
 		return nil, err
-	case err != nil:
-		return nil, err
-	case flags.NArg() > 0:
-		return nil, fmt.Errorf("unexpected argument %q: flags only", flags.Arg(0))
 	}
 	return o, o.check(onsale)
 }

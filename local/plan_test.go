@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"waitingroom/local/exit"
 	"waitingroom/shared/hotshow"
 )
 
@@ -114,7 +115,7 @@ func TestPlanRefuses(t *testing.T) {
 		{"-onsale", "tomorrow"}, {"-onsale", "2026-11-28T10:00:00"}, {"-onsale", "2020-11-28T10:00:00Z"}, {"more"}, {"-what"},
 	} {
 		out, problems, status := planned(t, args...)
-		if status != exitUsage || out != "" || strings.Count(problems, "\n") != 1 || !strings.Contains(problems, args[0]) {
+		if status != exit.Usage || out != "" || strings.Count(problems, "\n") != 1 || !strings.Contains(problems, args[0]) {
 			t.Errorf("%q: status %d, %q", args, status, problems)
 		}
 	}

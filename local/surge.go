@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"waitingroom/local/cache"
+	"waitingroom/local/exit"
 	"waitingroom/local/shop"
 	"waitingroom/local/surge"
 	"waitingroom/local/virtual"
@@ -29,7 +30,7 @@ const (
 )
 
 // runSurge sends a crowd to a room, judges what the room did with it and reports. The exit status is
-// exitFailed if a promise was broken, and exitInterrupted if ctx ended it.
+// exit.Failed if a promise was broken, and exit.Interrupted if ctx ended it.
 func runSurge(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parseSurge(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
@@ -37,7 +38,7 @@ func runSurge(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "surge: %v (see surge -help)\n", err)
-		return exitUsage
+		return exit.Usage
 	}
 	if !o.virtual {
 		debug.SetGCPercent(garbage)
@@ -48,7 +49,7 @@ func runSurge(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 	}
 	if err := os.MkdirAll(o.folder, 0o755); err != nil {
 		fmt.Fprintf(stderr, "surge: -report: %v\n", err)
-		return exitFailed
+		return exit.Failed
 	}
 	defer os.Remove(o.folder) // if there is no report
 	report, err := o.send(ctx, stdout, log)
@@ -58,14 +59,14 @@ func runSurge(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 	switch {
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil && report == nil:
 		fmt.Fprintln(stdout, "interrupted before anybody came")
-		return exitInterrupted
+		return exit.Interrupted
 	case err != nil:
 		fmt.Fprintf(stderr, "surge: %v\n", err)
-		return exitFailed
+		return exit.Failed
 	case ctx.Err() != nil:
-		return exitInterrupted
+		return exit.Interrupted
 	case !report.Kept:
-		return exitFailed
+		return exit.Failed
 	}
 	return 0
 }

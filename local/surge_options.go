@@ -39,8 +39,7 @@ var ownRoom = append([]string{"limits", "warm-writes", "partitioning", "api-rate
 func parseSurge(args []string, help io.Writer) (*surgeOptions, error) {
 	o := &surgeOptions{}
 	c := &o.crowd
-	flags := flag.NewFlagSet("surge", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
+	flags := newFlags("surge")
 	flags.IntVar(&c.Visitors, "visitors", 300_000, "`number` of visitors, 1 to 2000000, or 20000000 with -virtual")
 	flags.DurationVar(&c.Over, "over", time.Minute, "`time` from the first arrival to the last")
 	flags.Float64Var(&c.Before, "before", 0.25, "`share` that comes before the on-sale, evenly within a quarter of -over")
@@ -66,17 +65,8 @@ func parseSurge(args []string, help io.Writer) (*surgeOptions, error) {
 	for _, planned := range []string{"warm-writes", "environments", "api-rate"} {
 		flags.Lookup(planned).DefValue = "as planned for the crowd"
 	}
-	err := flags.Parse(args)
-	switch {
-	case err == flag.ErrHelp:
-		fmt.Fprintln(help, "go run ./local surge sends a crowd to a waiting room and judges what the room did with it.")
-		flags.SetOutput(help)
-		flags.PrintDefaults()
+	if err := parseFlags(flags, args, help, "go run ./local surge sends a crowd to a waiting room and judges what the room did with it."); err != nil {
 		return nil, err
-	case err != nil:
-		return nil, err
-	case flags.NArg() > 0:
-		return nil, fmt.Errorf("unexpected argument %q: flags only", flags.Arg(0))
 	}
 	given := map[string]bool{}
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
@@ -84,6 +74,7 @@ func parseSurge(args []string, help io.Writer) (*surgeOptions, error) {
 		return nil, err
 	}
 	if *nginx {
+		var err error
 		if o.cache, err = cache.Find(); err != nil {
 			return nil, fmt.Errorf("-cache: %w", err)
 		}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"waitingroom/local/exit"
 	"waitingroom/local/surge"
 )
 
@@ -144,7 +145,7 @@ func TestSurgeIsInterrupted(t *testing.T) {
 	folder := t.TempDir()
 	var stderr bytes.Buffer
 	status := run(ctx, []string{"surge", "-report", folder, "-visitors", "1000", "-over", "10s", "-for", "5m", "-rate", "60"}, watch, &stderr)
-	if status != exitInterrupted || stderr.Len() > 0 {
+	if status != exit.Interrupted || stderr.Len() > 0 {
 		t.Errorf("exit status %d, stderr %q", status, stderr.String())
 	}
 	var report surge.Report

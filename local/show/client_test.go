@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"waitingroom/local/exit"
 )
 
 func TestRegionOfAddress(t *testing.T) {
@@ -51,7 +53,7 @@ func TestOtherAnswers(t *testing.T) {
 		server := httptest.NewServer(test.answer)
 		out, problems, status := did(t, "list", "-url", server.URL)
 		server.Close()
-		if status != exitFailed || out != "" || strings.Count(problems, "\n") != 1 || !strings.Contains(problems, test.says) {
+		if status != exit.Failed || out != "" || strings.Count(problems, "\n") != 1 || !strings.Contains(problems, test.says) {
 			t.Errorf("%s: status %d, %q", test.name, status, problems)
 		}
 		if strings.Contains(problems, "very-secret") || strings.Contains(problems, "token-of-anna") || strings.Contains(problems, "\x1b") {
@@ -67,12 +69,12 @@ func TestSignature(t *testing.T) {
 	contain(t, ok(t, "list", "-url", address, "-event", "winter-tour", "-state", "live", "-region", "eu-west-1"), "There are no such shows")
 	// What has to be escaped is signed as it is sent.
 	_, problems, status := did(t, "list", "-url", address, "-event", "a+b c/ü")
-	if status != exitFailed || !strings.Contains(problems, "Bad request: ") {
+	if status != exit.Failed || !strings.Contains(problems, "Bad request: ") {
 		t.Errorf("status %d, %q", status, problems)
 	}
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "bertha")
 	_, problems, status = did(t, "list", "-url", address)
-	if status != exitFailed || !strings.Contains(problems, "Not allowed: ") || strings.Contains(problems, "bertha") {
+	if status != exit.Failed || !strings.Contains(problems, "Not allowed: ") || strings.Contains(problems, "bertha") {
 		t.Errorf("status %d, %q", status, problems)
 	}
 	u, err := url.Parse(address + "/live/")
@@ -88,11 +90,11 @@ func TestNoCredentials(t *testing.T) {
 	as(t, "")
 	t.Setenv("HOME", t.TempDir())
 	_, problems, status := did(t, "list")
-	if status != exitFailed || strings.Count(problems, "\n") != 1 || !strings.Contains(problems, "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY") {
+	if status != exit.Failed || strings.Count(problems, "\n") != 1 || !strings.Contains(problems, "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY") {
 		t.Errorf("status %d, %q", status, problems)
 	}
 	_, problems, status = did(t, "list", "-url", "https://shows.example.com")
-	if status != exitFailed || !strings.Contains(problems, "no region: set -region or AWS_REGION") {
+	if status != exit.Failed || !strings.Contains(problems, "no region: set -region or AWS_REGION") {
 		t.Errorf("status %d, %q", status, problems)
 	}
 }

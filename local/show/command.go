@@ -16,15 +16,9 @@ import (
 	"time"
 
 	api "waitingroom/lambdas/hotshow"
+	"waitingroom/local/exit"
 	"waitingroom/shared/hotshow"
 	"waitingroom/shared/names"
-)
-
-// Exit statuses.
-const (
-	exitFailed      = 1
-	exitUsage       = 2
-	exitInterrupted = 130 // as a shell says of a program that was interrupted
 )
 
 // EnvAddress names the API's address where -url does not.
@@ -79,12 +73,12 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 0
 	case errors.As(err, &mistake):
 		fmt.Fprintf(stderr, "show: %s (see show -help)\n", mistake.text)
-		return exitUsage
+		return exit.Usage
 	case ctx.Err() != nil:
-		return exitInterrupted
+		return exit.Interrupted
 	}
 	fmt.Fprintf(stderr, "show: %v\n", err)
-	return exitFailed
+	return exit.Failed
 }
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	api "waitingroom/lambdas/hotshow"
+	"waitingroom/local/exit"
 	"waitingroom/shared/hotshow"
 )
 
@@ -33,12 +34,12 @@ func TestJourney(t *testing.T) {
 	}
 
 	out, problems, status := did(t, "approve", id, "-url", url)
-	if status != exitFailed || out != "" || problems != "show: Your own request: Nobody approves what they have asked for. Ask somebody else.\n" {
+	if status != exit.Failed || out != "" || problems != "show: Your own request: Nobody approves what they have asked for. Ask somebody else.\n" {
 		t.Errorf("one's own approval: status %d, %q, %q", status, out, problems)
 	}
 	as(t, "ben")
 	out, problems, status = did(t, "approve", id, "-url", url, "-changes", "2")
-	if status != exitFailed || out != "" || !strings.Contains(problems, "look at it again") {
+	if status != exit.Failed || out != "" || !strings.Contains(problems, "look at it again") {
 		t.Errorf("approved what has changed since: %d %s%s", status, out, problems)
 	}
 	contain(t, ok(t, "approve", "-url", url, id, "-changes", "1", "-why", "the shop is ready"), id+", is approved", "made ready from")
@@ -54,7 +55,7 @@ func TestJourney(t *testing.T) {
 	contain(t, ok(t, "watch", id, "-url", url), "cancelled")
 
 	_, problems, status = did(t, "reject", id, "-url", url)
-	if status != exitFailed || strings.Count(problems, "\n") != 1 || !strings.Contains(problems, "cancelled") {
+	if status != exit.Failed || strings.Count(problems, "\n") != 1 || !strings.Contains(problems, "cancelled") {
 		t.Errorf("a decision too late: status %d, %q", status, problems)
 	}
 }
@@ -99,7 +100,7 @@ func TestAskByFile(t *testing.T) {
 	}
 	write(`{"event":"tour","rate":0,"colour":"red"}`)
 	_, problems, status := did(t, "ask", "-url", url, "-file", file)
-	if status != exitFailed || strings.Count(problems, "\n") != 1 || !strings.Contains(problems, "Bad request: ") || !strings.Contains(problems, "colour") || !strings.Contains(problems, "onsale") {
+	if status != exit.Failed || strings.Count(problems, "\n") != 1 || !strings.Contains(problems, "Bad request: ") || !strings.Contains(problems, "colour") || !strings.Contains(problems, "onsale") {
 		t.Errorf("status %d, %q", status, problems)
 	}
 }
@@ -137,7 +138,7 @@ func TestMistakes(t *testing.T) {
 		{[]string{"list", "-url", "https://a:b@shop.example"}, "is not an address such as"},
 	} {
 		out, problems, status := did(t, test.args...)
-		if status != exitUsage || out != "" || strings.Count(problems, "\n") != 1 || !strings.Contains(problems, test.says) || strings.Contains(problems, "\x1b") {
+		if status != exit.Usage || out != "" || strings.Count(problems, "\n") != 1 || !strings.Contains(problems, test.says) || strings.Contains(problems, "\x1b") {
 			t.Errorf("%q: status %d, %q", test.args, status, problems)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	api "waitingroom/lambdas/hotshow"
+	"waitingroom/local/exit"
 )
 
 // inParts answers with a list part by part, as the API does, and says what it was asked.
@@ -89,7 +90,7 @@ func TestListThatGoesRound(t *testing.T) {
 	for _, parts := range [][]string{{part("x", "a")}, {`{"shows":[{"event":"tour"}]}`}, {`{"shows":[7]}`}} {
 		address, asked := inParts(t, parts...)
 		out, problems, status := did(t, "list", "-url", address)
-		if status != exitFailed || out != "" || !strings.Contains(problems, "check -url") || len(*asked) > 2 {
+		if status != exit.Failed || out != "" || !strings.Contains(problems, "check -url") || len(*asked) > 2 {
 			t.Errorf("status %d, %q, asked %q", status, problems, *asked)
 		}
 	}

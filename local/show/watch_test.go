@@ -12,6 +12,7 @@ import (
 	"github.com/charmbracelet/lipgloss"
 
 	api "waitingroom/lambdas/hotshow"
+	"waitingroom/local/exit"
 	"waitingroom/shared/hotshow"
 	"waitingroom/shared/room"
 )
@@ -247,7 +248,7 @@ func TestWatchOfNoShow(t *testing.T) {
 	_, url := newDesk(t)
 	as(t, "anna")
 	_, problems, status := did(t, "watch", "nothing", "-url", url)
-	if status != exitFailed || problems != "show: No such show: There is no show of this id. GET /v1/hotshows lists them all.\n" {
+	if status != exit.Failed || problems != "show: No such show: There is no show of this id. GET /v1/hotshows lists them all.\n" {
 		t.Errorf("status %d, %q", status, problems)
 	}
 }
