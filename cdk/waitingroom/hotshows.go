@@ -86,8 +86,8 @@ func (r *Room) addHotShowVariables(function string, environment map[string]*stri
 // them. No other item of the room has such a key.
 const showKeys = "HOTSHOW*"
 
-// allowShows lets a function read and write hot shows and no visitor's item. Without a key in the request nothing is allowed, where the first
-// condition alone would hold for none.
+// allowShows lets a function read and write hot shows and no visitor's item. Without a key in the request
+// nothing is allowed, where the first condition alone would hold for none.
 func (r *Room) allowShows(function string) {
 	r.Functions[function].AddToRolePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Actions:   jsii.Strings(showActions(function)...),
@@ -177,14 +177,8 @@ func (r *Room) productARN(product Product) string {
 
 // acceptAboutHotShows is acceptFindings for what hot shows add.
 func (r *Room) acceptAboutHotShows() {
-	nag.Accept(r.HotShowsAPI.DeploymentStage(),
-		nag.Finding{Rule: "AwsSolutions-APIG1", Reason: noLogging},
-		nag.Finding{Rule: "AwsSolutions-APIG6", Reason: noLogging},
-		nag.Finding{
-			Rule: "AwsSolutions-APIG3",
-			Reason: "Callers sign with IAM, and are few. Jira's door is the only open one: it takes ten calls a second of everybody together, " +
-				"and of those the ones that Jira has signed.",
-		})
+	acceptAboutStage(r.HotShowsAPI, "Callers sign with IAM, and are few. Jira's door is the only open one: it takes ten calls a second of "+
+		"everybody together, and of those the ones that Jira has signed.")
 	const byIAM = "People of the team call with IAM signatures, which also say who asked and who approved. There is no user pool."
 	for _, method := range *r.HotShowsAPI.Methods() {
 		findings := []nag.Finding{{Rule: "AwsSolutions-COG4", Reason: byIAM}}
