@@ -60,6 +60,53 @@ func TestJourney(t *testing.T) {
 	}
 }
 
+// Who cancels a show while it is made ready is told that its event is not closed yet, if people may come.
+func TestCancelledLate(t *testing.T) {
+	for _, test := range []struct {
+		progress hotshow.Progress
+		outcome  hotshow.State
+		before   time.Duration // the pre-queue
+		warned   bool
+	}{
+		{hotshow.Up, hotshow.Cancelled, 2 * time.Minute, true},
+		{hotshow.Begun, hotshow.Cancelled, -time.Minute, true},
+		{hotshow.Up, hotshow.Cancelled, time.Hour, false},
+		{hotshow.Down, hotshow.Cancelled, 2 * time.Minute, false},
+		{hotshow.Up, hotshow.Done, -4 * time.Hour, false},
+	} {
+		s := winterShow(hotshow.Finishing, test.progress).Show
+		s.Outcome = test.outcome
+		text := next(s, s.Request.PreQueue.Add(-test.before))
+		if !strings.Contains(text, "within minutes") || strings.Contains(text, "set the parameter state of winter-tour to closed") != test.warned {
+			t.Errorf("%+v: %q", test, text)
+		}
+	}
+}
+
+// A show is not made ready before somebody has approved it.
+func TestMadeReadyFrom(t *testing.T) {
+	s := winterShow(hotshow.Preparing, hotshow.Begun)
+	usual := s.Request.Begins()
+	late := usual.Add(20 * time.Minute)
+	for _, test := range []struct {
+		asked, approved, want time.Time
+	}{
+		{usual.Add(-48 * time.Hour), usual.Add(-24 * time.Hour), usual},
+		{usual.Add(-48 * time.Hour), late, late},
+		{late, time.Time{}, late},
+		{late, late.Add(time.Minute), late.Add(time.Minute)},
+	} {
+		s.History = []hotshow.Change{{At: test.asked, To: hotshow.Requested}}
+		if !test.approved.IsZero() {
+			s.History = append(s.History, hotshow.Change{At: test.approved, From: hotshow.Requested, To: hotshow.Approved},
+				hotshow.Change{At: late.Add(time.Hour), From: hotshow.Approved, To: hotshow.Preparing})
+		}
+		if at := begins(s); !at.Equal(test.want) {
+			t.Errorf("asked for at %v, approved at %v: made ready from %v, want %v", test.asked, test.approved, at, test.want)
+		}
+	}
+}
+
 // With -json the API's answer comes as it is.
 func TestJSON(t *testing.T) {
 	desk, url := newDesk(t)

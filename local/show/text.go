@@ -64,9 +64,22 @@ func next(s hotshow.Show, now time.Time) string {
 		}
 		return fmt.Sprintf("It is kept up until %s, and longer if people wait.", day(r.Ends()))
 	case hotshow.Finishing:
-		return "What was brought up for it is taken down."
+		return "What was brought up for it is taken down: that begins within minutes." + mayOpen(s, now)
 	}
 	return ""
+}
+
+// soon is how long before its pre-queue a show is that prepare may not close in time: its runs begin each minute,
+// and the lease of one that died lasts longer.
+const soon = 10 * time.Minute
+
+// mayOpen is what somebody who cancels a show has to know if people may come before the event is closed.
+func mayOpen(s hotshow.Show, now time.Time) string {
+	p := s.Steps[hotshow.Parameters].Progress
+	if s.Outcome != hotshow.Cancelled || p != hotshow.Begun && p != hotshow.Up || now.Before(s.Request.PreQueue.Add(-soon)) {
+		return ""
+	}
+	return fmt.Sprintf(" Until then people may come: set the parameter state of %s to closed as well.", printable(s.Request.Event))
 }
 
 func needs(n hotshow.Needs) string {
@@ -125,7 +138,7 @@ func writeShow(w io.Writer, s api.Detailed, now time.Time) {
 	line("  pre-queue\t%s", day(r.PreQueue))
 	line("  on-sale\t%s", day(r.OnSale))
 	line("  closes\t%s", day(r.Closes))
-	line("  made ready\t%s to %s", day(r.Begins()), day(r.ReadyBy()))
+	line("  made ready\tfrom %s, to be ready by %s", day(begins(s)), day(r.ReadyBy()))
 	line("  kept up until\t%s", day(r.Ends()))
 	line("  expected\t%s visitors in %s", grouped(r.Visitors), r.Over)
 	line("  rate\t%s a minute", grouped(r.Rate))
@@ -151,6 +164,17 @@ func writeShow(w io.Writer, s api.Detailed, now time.Time) {
 	for _, change := range s.History {
 		fmt.Fprintf(w, "  %s  %s\n", day(change.At), oneLine(change.Sentence()))
 	}
+}
+
+// begins is from when a show is made ready: not before it is approved, nor, as long as nobody has, asked for.
+func begins(s api.Detailed) time.Time {
+	at := s.Request.Begins()
+	for _, change := range s.History {
+		if (change.From == "" || change.To == hotshow.Approved && change.From != change.To) && change.At.After(at) {
+			at = change.At
+		}
+	}
+	return at
 }
 
 // stepText says how far a step is, and what keeps it.

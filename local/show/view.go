@@ -212,7 +212,7 @@ func (m model) sale() []string {
 	}
 	return []string{
 		fmt.Sprintf("Phase     %s", printable(string(s.Phase))),
-		fmt.Sprintf("In line   %s", plan.Grouped(s.Line)),
+		fmt.Sprintf("Places    %s", plan.Grouped(s.Line)),
 		fmt.Sprintf("Admitted  %s", plan.Grouped(s.Admitted)),
 		fmt.Sprintf("Waiting   %s", plan.Grouped(s.Waiting)),
 		fmt.Sprintf("          %s %.0f %% admitted", m.good.Render(bar(let, width)), 100*let),

@@ -64,7 +64,7 @@ func TestViewOfASale(t *testing.T) {
 	if command == nil {
 		t.Fatal("nothing is asked any more")
 	}
-	contain(t, m.View(), "Winter tour (winter-tour)", "live", "on sale for 5:12, kept up for 3:54:48 more", "In line   300,000", "Admitted  75,000",
+	contain(t, m.View(), "Winter tour (winter-tour)", "live", "on sale for 5:12, kept up for 3:54:48 more", "Places    300,000", "Admitted  75,000",
 		"Waiting   225,000", "25 % admitted", "12,950 a minute of 13,000 set", "17:18 for somebody who joins now", "As of 10:05:12")
 	if strings.Contains(m.View(), "ALARM") || strings.Contains(m.View(), "Steps") || strings.Contains(m.View(), "\x1b") {
 		t.Errorf("too much in\n%s", m.View())
@@ -112,7 +112,7 @@ func TestTrouble(t *testing.T) {
 	if pauses[0] != 4*time.Second || pauses[1] != 8*time.Second || pauses[11] != longestPause {
 		t.Errorf("pauses of %v", pauses)
 	}
-	contain(t, m.View(), "In line   300,000", "No answer for 0:12, again in 0:30: connection refused")
+	contain(t, m.View(), "Places    300,000", "No answer for 0:12, again in 0:30: connection refused")
 	m, _ = update(t, m, second(at.Add(10*time.Second)))
 	contain(t, m.View(), "No answer for 0:22, again in 0:20")
 	m, command := update(t, m, due{})
