@@ -3,6 +3,7 @@ package steps
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
+	"waitingroom/lambdas/prepare"
 	"waitingroom/shared/hotshow"
 	"waitingroom/shared/schedule"
 )
@@ -185,10 +187,62 @@ func TestConcurrencyOfARunThatDied(t *testing.T) {
 		if progress, err := second.run(step.Up); progress != hotshow.Begun || err != nil || aws.units["join"] != 100 {
 			t.Fatalf("%s, %v while another run has the lease; %v", progress, err, aws.units)
 		}
+		if progress, err := first.run(step.Up); progress != hotshow.Begun || err != nil {
+			t.Errorf("%s, %v with what may be lowered yet", progress, err)
+		}
 		time.Sleep(99 * time.Second)
 		aws.units["join"] = 7 // the last that can still arrive
 		second.until(hotshow.Up, step.Up)
 		aws.expect("both up", 200, 40)
+	})
+}
+
+// What a run that died has set is set anew, also where reads still show what was there before its call and
+// nothing seems to be missing, or left over.
+func TestConcurrencyOfADeadRunThatIsNotSeenYet(t *testing.T) {
+	for name, c := range map[string]struct {
+		shown, is int
+		attempt   func(*Concurrency) func(context.Context, *prepare.Task) (hotshow.Progress, error)
+		progress  hotshow.Progress
+		want      int
+	}{
+		"it lowered the number": {100, 3, func(s *Concurrency) func(context.Context, *prepare.Task) (hotshow.Progress, error) { return s.Up }, hotshow.Up, 100},
+		"it raised the number":  {3, 100, func(s *Concurrency) func(context.Context, *prepare.Task) (hotshow.Progress, error) { return s.Down }, hotshow.Down, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := &account{t: t, shared: map[string]schedule.Holding{"concurrency/join": {Units: map[string]int{"show": 100}, Base: 3, Set: underWay}}}
+				aws := newProvisioner(a)
+				aws.behind = 70 * time.Second
+				aws.units["join"] = c.shown
+				aws.changes("join")
+				aws.units["join"] = c.is
+				a.subject("show").until(c.progress, c.attempt(NewConcurrency(aws, a, quiet(), "join", "admit")))
+				if aws.units["join"] != c.want {
+					t.Errorf("%v, want join %d", aws.units, c.want)
+				}
+			})
+		})
+	}
+}
+
+// A show that leaves raises nothing: what others lack, and may be refused, is for their own attempts.
+func TestConcurrencyIsNotRaisedByWhoLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &account{t: t, shared: map[string]schedule.Holding{}}
+		aws := newProvisioner(a)
+		aws.patient = true
+		step := NewConcurrency(aws, a, quiet(), "join", "admit")
+		first, second := a.subject("first"), a.subject("second")
+		second.show.Needs.Join = 200
+		first.run(step.Up)
+		second.run(step.Up) // held, and refused while the first's number is being reached
+		time.Sleep(2 * time.Minute)
+		if progress, err := first.run(step.Down); progress != hotshow.Down || err != nil || aws.units["join"] != 100 {
+			t.Errorf("%s, %v; %v", progress, err, aws.units)
+		}
+		second.until(hotshow.Up, step.Up)
+		aws.expect("the second is up", 200, 20)
 	})
 }
 
@@ -264,6 +318,53 @@ func TestConcurrencySetByHand(t *testing.T) {
 		third.until(hotshow.Up, step.Up)
 		third.until(hotshow.Down, step.Down)
 		aws.expect("theirs is what was there before", 400, 0)
+	})
+}
+
+// What somebody has set by hand, however little, is what was there before the next show.
+func TestConcurrencyLeftByHand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &account{t: t, shared: map[string]schedule.Holding{}}
+		aws := newProvisioner(a)
+		step := NewConcurrency(aws, a, quiet(), "join", "admit")
+		first, second := a.subject("first"), a.subject("second")
+		first.until(hotshow.Up, step.Up)
+		time.Sleep(seen)
+		aws.units["join"] = 50
+		first.until(hotshow.Down, step.Down)
+		aws.expect("left", 50, 0)
+		second.until(hotshow.Up, step.Up)
+		aws.expect("the next is up", 100, 20)
+		second.until(hotshow.Down, step.Down)
+		aws.expect("all down", 50, 0)
+	})
+}
+
+// overtaken is a provisioner that answers after another run has got the lease.
+type overtaken struct{ *provisioner }
+
+func (p overtaken) GetProvisionedConcurrencyConfig(ctx context.Context, in *lambda.GetProvisionedConcurrencyConfigInput, _ ...func(*lambda.Options)) (*lambda.GetProvisionedConcurrencyConfigOutput, error) {
+	out, err := p.provisioner.GetProvisionedConcurrencyConfig(ctx, in)
+	h := p.copyOf("concurrency/" + *in.FunctionName)
+	h.Lease = hotshow.Lease{Run: "another", Until: time.Now().Add(time.Minute)}
+	p.shared["concurrency/"+*in.FunctionName] = h
+	return out, err
+}
+
+// A run that has lost the lease while it waited sets nothing, and leaves the lease to whoever has it.
+func TestConcurrencyOfARunThatIsOvertaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &account{t: t, shared: map[string]schedule.Holding{}}
+		aws := newProvisioner(a)
+		s := a.subject("show")
+		s.until(hotshow.Up, NewConcurrency(aws, a, quiet(), "join", "admit").Up)
+		if progress, err := s.run(NewConcurrency(overtaken{aws}, a, quiet(), "join", "admit").Down); !errors.Is(err, errBusy) {
+			t.Errorf("%s, %v", progress, err)
+		}
+		aws.expect("the other run is at it", 100, 20)
+		if h := a.shared["concurrency/join"]; h.Lease.Run != "another" || h.Units["show"] != 100 {
+			t.Errorf("held: %+v", h)
+		}
 	})
 }
 

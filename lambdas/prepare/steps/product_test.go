@@ -328,6 +328,30 @@ func TestProductThatIsGone(t *testing.T) {
 	}
 }
 
+// forgetful is a catalog that still shows a product which it has terminated.
+type forgetful struct {
+	*catalog
+	shows types.ProvisionedProductDetail
+}
+
+func (c forgetful) DescribeProvisionedProduct(context.Context, *servicecatalog.DescribeProvisionedProductInput, ...func(*servicecatalog.Options)) (*servicecatalog.DescribeProvisionedProductOutput, error) {
+	return &servicecatalog.DescribeProvisionedProductOutput{ProvisionedProductDetail: &c.shows}, nil
+}
+
+// One that is still shown, and not there when it is to be terminated, is gone.
+func TestProductThatIsStillShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCatalog(&account{t: t})
+		s := c.subject("show")
+		s.until(hotshow.Up, NewProduct(c, order()).Up)
+		shows := *c.products["pp-1"]
+		clear(c.products)
+		if progress, err := s.run(NewProduct(forgetful{c, shows}, order()).Down); progress != hotshow.Down || err != nil {
+			t.Errorf("%s, %v", progress, err)
+		}
+	})
+}
+
 func TestProductIsLeftOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &account{t: t}

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
 
+	"waitingroom/lambdas/prepare"
 	"waitingroom/shared/hotshow"
 	"waitingroom/shared/schedule"
 )
@@ -122,6 +123,35 @@ func TestThroughputInTrouble(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A table that is updated for any reason is waited for.
+func TestThroughputOfATableThatIsUpdated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &account{t: t, shared: map[string]schedule.Holding{}}
+		table := &warmTable{account: a, writes: 4_000, reads: 12_000, most: 40_000, status: types.TableStatusUpdating}
+		progress, err := a.subject("show").run(NewThroughput(table, "room", a).Up)
+		if progress != hotshow.Begun || err != nil || table.raises != nil {
+			t.Errorf("%s, %v; raised by %q", progress, err, table.raises)
+		}
+	})
+}
+
+// While another show is at it a show waits for its turn, or for the next run, and does nothing.
+func TestThroughputWaitsForItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &account{t: t, shared: map[string]schedule.Holding{}}
+		step := NewThroughput(&warmTable{account: a, writes: 4_000, reads: 12_000, most: 40_000}, "room", a)
+		s := a.subject("show")
+		step.begin(t.Context())
+		for name, do := range map[string]func(context.Context, *prepare.Task) (hotshow.Progress, error){"up": step.Up, "down": step.Down} {
+			if progress, err := s.run(do); progress != hotshow.Begun || err != nil || a.calls != 0 {
+				t.Errorf("%s: %s, %v; %d calls", name, progress, err, a.calls)
+			}
+		}
+		step.end()
+		s.until(hotshow.Up, step.Up)
+	})
 }
 
 // What the table cannot have keeps nothing from a show that fits.
