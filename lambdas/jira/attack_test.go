@@ -156,7 +156,7 @@ func TestApprovalOfSomethingElse(t *testing.T) {
 	permutations(len(payloads), func(order []int) {
 		w := newWorld(t)
 		w.now = minute(63)
-		if got := deliver(t, w, payloads, order); got.State != hotshow.Approved || got.Request.Rate != 5000 {
+		if got := deliver(t, w, signed(t, payloads), order); got.State != hotshow.Approved || got.Request.Rate != 5000 {
 			t.Errorf("order %v: %s with a rate of %d", order, got.State, got.Request.Rate)
 		}
 	})
@@ -171,6 +171,26 @@ func TestApprovalOfSomethingElse(t *testing.T) {
 	if show := w.show(); show.State != hotshow.Requested || show.Request.Rate != 60_000 {
 		t.Errorf("%s with a rate of %d", show.State, show.Request.Rate)
 	}
+}
+
+// What the approver does next is not the approval, though it comes within a minute: it shows what somebody has
+// changed in between.
+func TestApproversNextWebhook(t *testing.T) {
+	edit := rated(recorded(t, "approved"), 60_000).edited(minute(60.3), alma, map[string]any{"customfield_10105": 60_000.0})
+	next := rated(recorded(t, "approved"), 60_000).touched(minute(60.5))
+	permutations(3, func(order []int) {
+		for _, known := range []bool{true, false} {
+			w := newWorld(t)
+			w.now = minute(61)
+			if known {
+				w.taken(recorded(t, "created"))
+			}
+			got := deliver(t, w, signed(t, []payload{recorded(t, "approved"), edit, next}), order)
+			if got.State != hotshow.Approved || got.Request.Rate != 5000 {
+				t.Errorf("order %v, heard of before: %t: %s with a rate of %d", order, known, got.State, got.Request.Rate)
+			}
+		}
+	})
 }
 
 // Of two approvals, one after the other, the first one was for what the request said then.
@@ -209,6 +229,66 @@ func TestApproverWhoChangedTheRequest(t *testing.T) {
 	w.taken(recorded(t, "created"), recorded(t, "created").edited(minute(1), boris, map[string]any{"customfield_10105": 60_000.0}))
 	if text := w.refused(rated(recorded(t, "approved"), 60_000)); !strings.Contains(text, "nobody approves") || w.states() != "requested requested" {
 		t.Errorf("told %s; went through %s", text, w.states())
+	}
+}
+
+// An issue that was heard of while nothing could come of it is not heard of again in what somebody has recorded,
+// when something could.
+func TestRecordsOfIssuesWithoutAShow(t *testing.T) {
+	for name, test := range map[string]struct {
+		payloads []payload
+		then     func(*world)
+	}{
+		"the event is free": {[]payload{recorded(t, "created"), recorded(t, "approved")}, func(w *world) { w.mem.taken = "" }},
+		"the show that is named was asked for": {[]payload{naming("asked-by-curl", recorded(t, "created")), naming("asked-by-curl", recorded(t, "approved"))},
+			func(w *world) { w.mem.taken = ""; w.askedByAPI("asked-by-curl") }},
+	} {
+		w := newWorld(t)
+		w.mem.taken = "other-show"
+		for _, p := range test.payloads {
+			if status, answer := w.send(p); status != 200 || answer.Outcome != "refused" {
+				t.Errorf("%s: %d %+v", name, status, answer)
+			}
+		}
+		test.then(w)
+		before := w.contents()
+		for _, p := range test.payloads {
+			if status, answer := w.send(p); status != 200 || answer.Outcome != "ignored" {
+				t.Errorf("%s: %d %+v", name, status, answer)
+			}
+		}
+		if w.contents() != before {
+			t.Errorf("%s: a record of a webhook changed something", name)
+		}
+	}
+}
+
+// A request that was turned down is looked at again when anything of it changes, and asks for another approval.
+// It waits for no webhook of the approval that was turned down.
+func TestIssuesThatWereTurnedDown(t *testing.T) {
+	w := newWorld(t)
+	w.now = minute(71)
+	named := func(p payload) payload { return naming("asked-by-curl", p) }
+	w.refused(named(recorded(t, "approved")))
+	w.askedByAPI("asked-by-curl")
+	if text := w.refused(named(recorded(t, "approved").touched(minute(70)))); !strings.Contains(text, "approved again") || w.state("asked-by-curl") != hotshow.Requested {
+		t.Errorf("told %s; the show is %s", text, w.state("asked-by-curl"))
+	}
+
+	w = newWorld(t)
+	w.now = minute(71)
+	w.mem.taken = "other-show"
+	w.refused(recorded(t, "created"))
+	w.refused(recorded(t, "approved"))
+	w.mem.taken = ""
+	if text := w.refused(recorded(t, "approved").touched(minute(70))); !strings.Contains(text, "approved again") || w.states() != "requested" {
+		t.Errorf("told %s; went through %s", text, w.states())
+	}
+	again := recorded(t, "approved").touched(minute(80))
+	again.fields()["customfield_10111"] = append(again.fields()["customfield_10111"].([]any), approval("18", minute(80), boris))
+	w.taken(again)
+	if w.states() != "requested approved" {
+		t.Errorf("went through %s", w.states())
 	}
 }
 

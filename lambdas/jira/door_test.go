@@ -83,6 +83,9 @@ func TestForgedWebhooksChangeNothing(t *testing.T) {
 		"no signature":      request(body, ""),
 		"signed nothing":    request(nil, good),
 	} {
+		if challenge := w.answer(t.Context(), r).Headers["WWW-Authenticate"]; challenge != `HMAC-SHA256 header="X-Hub-Signature"` {
+			t.Errorf("%s: the challenge is %q", name, challenge)
+		}
 		status, _, answer := w.call(r)
 		if status != 401 || !strings.Contains(answer, names.ProblemPrefix+"bad-signature") {
 			t.Errorf("%s: %d %s", name, status, answer)
@@ -447,6 +450,35 @@ func TestCommentsInTrouble(t *testing.T) {
 				t.Errorf("answered %d", status)
 			}
 			w.refused(recorded(t, "missing"))
+		})
+	})
+	t.Run("Jira is slow, and there is much to say", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.askedByAPI("asked-by-curl")
+			w.taken(recorded(t, "created"), recorded(t, "approved"))
+			w.mem.change(t, func(s *hotshow.Show) (hotshow.Change, error) {
+				s.State = hotshow.Live
+				return s.Note("", "live", w.now), nil
+			})
+			p := recorded(t, "approved").edited(minute(61), alma, map[string]any{"customfield_10105": 60_000.0, showField: "asked-by-curl"})
+			p.fields()["status"] = map[string]any{"name": "Canceled"}
+			body := p.body(t)
+			r := request(body, jira.Sign([]byte(secret), body))
+			stuck, fine := jiratest.Fault{Stuck: true}, jiratest.Fault{}
+			w.site.Fail(stuck, stuck, fine, fine, stuck, stuck)
+			for _, want := range []struct{ status, comments int }{{503, 1}, {200, 2}} {
+				began := time.Now()
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // as Lambda has it
+				response := w.answer(ctx, r)
+				cancel()
+				if took := time.Since(began); response.StatusCode != want.status || took > 17*time.Second {
+					t.Errorf("answered %d after %v", response.StatusCode, took)
+				}
+				if got := len(w.site.Comments()); got != want.comments {
+					t.Errorf("%d comments", got)
+				}
+			}
 		})
 	})
 	t.Run("the token is wrong", func(t *testing.T) {

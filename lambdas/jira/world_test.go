@@ -288,22 +288,23 @@ var readFields = sync.OnceValues(func() (jira.Fields, error) {
 // call hands a request to the door, as API Gateway does.
 func (w *world) call(r httpapi.Request) (status int, answer door.Answer, body string) {
 	w.t.Helper()
-	return w.callIn(w.t.Context(), r)
-}
-
-func (w *world) callIn(ctx context.Context, r httpapi.Request) (status int, answer door.Answer, body string) {
-	w.t.Helper()
-	d := w.door()
-	response, err := door.Respond(door.NewHandler(d), d.Log)(ctx, r)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	response := w.answer(w.t.Context(), r)
 	if response.StatusCode == 200 {
 		if err := json.Unmarshal([]byte(response.Body), &answer); err != nil {
 			w.t.Fatal(err)
 		}
 	}
 	return response.StatusCode, answer, response.Body
+}
+
+func (w *world) answer(ctx context.Context, r httpapi.Request) httpapi.Response {
+	w.t.Helper()
+	d := w.door()
+	response, err := door.Respond(door.NewHandler(d), d.Log)(ctx, r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return response
 }
 
 func request(body []byte, signature string) httpapi.Request {
