@@ -184,11 +184,11 @@ func TestConcurrencyOfARunThatDied(t *testing.T) {
 		// It worked out 100 for the first alone, and its call arrives late: as it dies, its lease stays.
 		a.shared["concurrency/join"] = schedule.Holding{Units: map[string]int{"first": 100}, Set: underWay,
 			Lease: hotshow.Lease{Run: "dead", Until: time.Now().Add(100 * time.Second)}}
-		if progress, err := second.run(step.Up); progress != hotshow.Begun || err != nil || aws.units["join"] != 100 {
-			t.Fatalf("%s, %v while another run has the lease; %v", progress, err, aws.units)
-		}
 		if progress, err := first.run(step.Up); progress != hotshow.Begun || err != nil {
 			t.Errorf("%s, %v with what may be lowered yet", progress, err)
+		}
+		if progress, err := second.run(step.Up); progress != hotshow.Begun || err != nil || aws.units["join"] != 100 {
+			t.Fatalf("%s, %v while another run has the lease; %v", progress, err, aws.units)
 		}
 		time.Sleep(99 * time.Second)
 		aws.units["join"] = 7 // the last that can still arrive
