@@ -279,7 +279,7 @@ func TestRunbookQuotesTheLogs(t *testing.T) {
 		"settings": contents(t, "lambdas/settings/handler.go"),
 		"prepare":  contents(t, "lambdas/prepare/job.go") + contents(t, "lambdas/prepare/run.go"),
 		"hotshow":  answers,
-		"jira":     contents(t, "lambdas/jira/handler.go") + answers,
+		"jira":     contents(t, "lambdas/jira/handler.go") + contents(t, "lambdas/jira/door.go") + answers,
 	}
 	quoted := regexp.MustCompile("`([^`]+)`")
 	_, table, _ := strings.Cut(contents(t, "docs/runbook.md"), "\n| log | message |")

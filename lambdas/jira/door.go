@@ -20,8 +20,8 @@ const (
 	// onItsWay is how late Jira delivers a webhook at the most, as it announced its retries:
 	// https://community.developer.atlassian.com/t/new-jira-cloud-webhook-retry-policy/30554
 	onItsWay = 30 * time.Minute
-	// oldest is how old a webhook is that Jira has surely not sent: what led to no show is kept nowhere,
-	// so that somebody who has recorded it could otherwise have it judged anew whenever it suits them.
+	// oldest is how old a webhook is that Jira has surely not sent, but somebody who has recorded it: what was heard
+	// of an issue without a show is forgotten after a day.
 	oldest = 3 * time.Hour
 )
 

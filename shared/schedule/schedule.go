@@ -1,6 +1,6 @@
 // Package schedule keeps hot shows in the room's table: each show with its history, a short entry of it
-// among those that are open or those that have ended, what each event is taken for, and what shows hold
-// of things that they share.
+// among those that are open or those that have ended, what each event is taken for, what shows hold of
+// things that they share, and for a day when an issue in Jira was last heard of.
 //
 // All keys begin with HOTSHOW, so that functions of hot shows can be kept from visitors' items. Every
 // write is conditional, or harmless when repeated.
