@@ -7,8 +7,7 @@ import (
 	"strings"
 	"time"
 
-	tea "github.com/charmbracelet/bubbletea"
-	"github.com/charmbracelet/lipgloss"
+	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
 	api "waitingroom/lambdas/hotshow"
@@ -32,7 +31,7 @@ type model struct {
 	asking   bool
 	rates    []sample // one for each status of the sale
 
-	bold, faint, good, warn lipgloss.Style
+	bold, faint, good, warn ansi.Style
 }
 
 // sample is the rate that the sale had.
@@ -49,12 +48,15 @@ type (
 // remembered is for how long rates are kept.
 const remembered = 5 * time.Minute
 
-func newModel(r *lipgloss.Renderer, now time.Time, look tea.Cmd) model {
-	color := func(code string) lipgloss.Style { return r.NewStyle().Foreground(lipgloss.Color(code)) }
-	return model{
-		look: look, width: 80, height: 24, now: now,
-		bold: r.NewStyle().Bold(true), faint: r.NewStyle().Faint(true), good: color("2"), warn: color("1").Bold(true),
+// newModel shows plain text unless it is styled. A style that the terminal does not have is left out
+// when the text is drawn.
+func newModel(styled bool, now time.Time, look tea.Cmd) model {
+	m := model{look: look, width: 80, height: 24, now: now}
+	if styled {
+		m.bold, m.faint = ansi.NewStyle().Bold(), ansi.NewStyle().Faint()
+		m.good, m.warn = ansi.NewStyle().ForegroundColor(ansi.Green), ansi.NewStyle().ForegroundColor(ansi.Red).Bold()
 	}
+	return m
 }
 
 func (m model) Init() tea.Cmd { return tea.Batch(m.again(), clock()) }
@@ -69,7 +71,7 @@ func (m model) again() tea.Cmd {
 // Update takes a message. There is always either a question under way or one that is due.
 func (m model) Update(message tea.Msg) (tea.Model, tea.Cmd) {
 	switch message := message.(type) {
-	case tea.KeyMsg:
+	case tea.KeyPressMsg:
 		if key := message.String(); key == "q" || key == "ctrl+c" || key == "esc" {
 			return m, tea.Quit
 		}
@@ -112,15 +114,22 @@ func remember(rates []sample, seen sight) []sample {
 	return slices.DeleteFunc(rates, func(s sample) bool { return seen.saleAt.Sub(s.at) > remembered })
 }
 
-// View fits the window: what does not is left out from below, but for the last line.
-func (m model) View() string {
+// View takes the whole window, and gives back what it has shown before.
+func (m model) View() tea.View {
+	view := tea.NewView(m.text())
+	view.AltScreen = true
+	return view
+}
+
+// text fits the window: what does not is left out from below, but for the last line.
+func (m model) text() string {
 	var lines []string
 	if m.heard {
 		lines = m.lines()
 	}
 	last := m.footer()
 	if len(lines) > m.height-1 {
-		lines = append(lines[:max(0, m.height-2)], m.faint.Render("…"))[:max(0, m.height-1)]
+		lines = append(lines[:max(0, m.height-2)], m.faint.Styled("…"))[:max(0, m.height-1)]
 	}
 	lines = append(lines, last)
 	for i := range lines {
@@ -132,7 +141,7 @@ func (m model) View() string {
 func (m model) lines() []string {
 	s := m.seen.show
 	lines := []string{
-		m.bold.Render(title(s.Show)),
+		m.bold.Styled(title(s.Show)),
 		m.state(s.State) + "  " + m.countdown(),
 		"",
 	}
@@ -150,11 +159,11 @@ func (m model) lines() []string {
 func (m model) state(s hotshow.State) string {
 	switch s {
 	case hotshow.Ready, hotshow.Live, hotshow.Done:
-		return m.good.Render(string(s))
+		return m.good.Styled(string(s))
 	case hotshow.Rejected, hotshow.Cancelled, hotshow.Failed:
-		return m.warn.Render(string(s))
+		return m.warn.Styled(string(s))
 	}
-	return m.bold.Render(string(s))
+	return m.bold.Styled(string(s))
 }
 
 // countdown says what time has to do with it.
@@ -176,7 +185,7 @@ func (m model) countdown() string {
 // alarms come first: they are what somebody has to look at.
 func (m model) alarms() []string {
 	if m.seen.sale.Alarms == nil {
-		return []string{m.warn.Render("The room's alarms are not known."), ""}
+		return []string{m.warn.Styled("The room's alarms are not known."), ""}
 	}
 	var lines []string
 	for _, a := range m.seen.sale.Alarms {
@@ -192,7 +201,7 @@ func (m model) alarms() []string {
 func (m model) wrapped(format string, args ...any) []string {
 	lines := strings.Split(ansi.Wrap(fmt.Sprintf(format, args...), max(1, m.width), ""), "\n")
 	for i := range lines {
-		lines[i] = m.warn.Render(lines[i])
+		lines[i] = m.warn.Styled(lines[i])
 	}
 	return lines
 }
@@ -215,10 +224,10 @@ func (m model) sale() []string {
 		fmt.Sprintf("Places    %s", plan.Grouped(s.Line)),
 		fmt.Sprintf("Admitted  %s", plan.Grouped(s.Admitted)),
 		fmt.Sprintf("Waiting   %s", plan.Grouped(s.Waiting)),
-		fmt.Sprintf("          %s %.0f %% admitted", m.good.Render(bar(let, width)), 100*let),
+		fmt.Sprintf("          %s %.0f %% admitted", m.good.Styled(bar(let, width)), 100*let),
 		"",
 		fmt.Sprintf("Rate      %s a minute of %s set", m.reached(), rateSet(s)),
-		fmt.Sprintf("          %s %s", m.good.Render(curve(m.rates, int64(s.RateSet), width)), m.faint.Render(m.since())),
+		fmt.Sprintf("          %s %s", m.good.Styled(curve(m.rates, int64(s.RateSet), width)), m.faint.Styled(m.since())),
 		fmt.Sprintf("Wait      %s for somebody who joins now", wait(s)),
 		"",
 	}
@@ -244,7 +253,7 @@ func (m model) reached() string {
 	s := m.seen.sale
 	text := plan.Grouped(s.Rate)
 	if s.Phase == room.Open && s.Waiting > int64(s.RateSet) && float64(s.Rate) < 0.8*float64(s.RateSet) {
-		return m.warn.Render(text)
+		return m.warn.Styled(text)
 	}
 	return text
 }
@@ -279,7 +288,7 @@ func (m model) steps() []string {
 	if lines == nil {
 		return nil
 	}
-	return append([]string{m.bold.Render("Steps")}, lines...)
+	return append([]string{m.bold.Styled("Steps")}, lines...)
 }
 
 // footer says how old all of this is, and that it goes on.
@@ -287,13 +296,13 @@ func (m model) footer() string {
 	keys := "q ends"
 	switch {
 	case m.trouble != nil && m.asking:
-		return m.warn.Render(fmt.Sprintf("No answer: %s. Asking again. %s", oneLine(m.trouble.Error()), keys))
+		return m.warn.Styled(fmt.Sprintf("No answer: %s. Asking again. %s", oneLine(m.trouble.Error()), keys))
 	case m.trouble != nil:
-		return m.warn.Render(fmt.Sprintf("No answer%s, again in %s: %s. %s", m.age(), span(max(0, m.next.Sub(m.now))), oneLine(m.trouble.Error()), keys))
+		return m.warn.Styled(fmt.Sprintf("No answer%s, again in %s: %s. %s", m.age(), span(max(0, m.next.Sub(m.now))), oneLine(m.trouble.Error()), keys))
 	case !m.heard:
-		return m.faint.Render("Asking. " + keys)
+		return m.faint.Styled("Asking. " + keys)
 	}
-	return m.faint.Render(fmt.Sprintf("As of %s. %s", m.seen.at.Format("15:04:05"), keys))
+	return m.faint.Styled(fmt.Sprintf("As of %s. %s", m.seen.at.Format("15:04:05"), keys))
 }
 
 // age is for how long nothing has been heard.

@@ -10,8 +10,7 @@ import (
 	"os"
 	"time"
 
-	tea "github.com/charmbracelet/bubbletea"
-	"github.com/charmbracelet/lipgloss"
+	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/term"
 
 	api "waitingroom/lambdas/hotshow"
@@ -90,7 +89,8 @@ func watchVerb(c *command, _ *flag.FlagSet) action {
 		if errors.As(first.err, &p) && !p.Passing() {
 			return first.err
 		}
-		if file, ok := c.stdout.(*os.File); ok && !c.json && term.IsTerminal(file.Fd()) {
+		// A dumb terminal cannot be drawn on.
+		if file, ok := c.stdout.(*os.File); ok && !c.json && term.IsTerminal(file.Fd()) && os.Getenv("TERM") != "dumb" {
 			return c.view(ctx, ids[0], file, first)
 		}
 		return c.tell(ctx, ids[0], first)
@@ -99,11 +99,16 @@ func watchVerb(c *command, _ *flag.FlagSet) action {
 
 // view shows the sale on a terminal until somebody ends it.
 func (c *command) view(ctx context.Context, id string, terminal io.Writer, first sight) error {
-	m := newModel(lipgloss.NewRenderer(terminal), c.now(), func() tea.Msg { return c.client.look(ctx, id) })
+	// Any NO_COLOR that is not empty counts (no-color.org); the library would heed a few values only.
+	m := newModel(os.Getenv("NO_COLOR") == "", c.now(), func() tea.Msg { return c.client.look(ctx, id) })
 	m = m.see(first)
-	program := tea.NewProgram(m, tea.WithContext(ctx), tea.WithOutput(terminal), tea.WithAltScreen(), tea.WithoutSignalHandler())
-	_, err := program.Run()
-	return err
+	program := tea.NewProgram(m, tea.WithOutput(terminal), tea.WithoutSignalHandler())
+	// The library does not get the context: at its end it would close what it is still reading keys from.
+	defer context.AfterFunc(ctx, program.Quit)()
+	if _, err := program.Run(); err != nil {
+		return err
+	}
+	return ctx.Err()
 }
 
 // tell writes one line for each change until the show is over.

@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
+	tea "charm.land/bubbletea/v2"
 	"github.com/aws/aws-sdk-go-v2/aws"
-	tea "github.com/charmbracelet/bubbletea"
-	"github.com/charmbracelet/lipgloss"
+	"github.com/charmbracelet/x/ansi"
 
 	api "waitingroom/lambdas/hotshow"
 	"waitingroom/local/exit"
@@ -46,7 +46,7 @@ func open(at time.Time, show api.Detailed, rate int64) sight {
 
 // plainModel has no colours, as with NO_COLOR.
 func plainModel(now time.Time) model {
-	return newModel(lipgloss.NewRenderer(&bytes.Buffer{}), now, func() tea.Msg { return nil })
+	return newModel(false, now, func() tea.Msg { return nil })
 }
 
 func update(t *testing.T, m model, message tea.Msg) (model, tea.Cmd) {
@@ -58,30 +58,30 @@ func update(t *testing.T, m model, message tea.Msg) (model, tea.Cmd) {
 func TestViewOfASale(t *testing.T) {
 	at := opening.Add(5*time.Minute + 12*time.Second)
 	m := plainModel(at)
-	contain(t, m.View(), "Asking", "q ends")
+	contain(t, m.text(), "Asking", "q ends")
 	seen := open(at, winterShow(hotshow.Live, hotshow.Up), 12_950)
 	m, command := update(t, m, seen)
 	if command == nil {
 		t.Fatal("nothing is asked any more")
 	}
-	contain(t, m.View(), "Winter tour (winter-tour)", "live", "on sale for 5:12, kept up for 3:54:48 more", "Places    300,000", "Admitted  75,000",
+	contain(t, m.text(), "Winter tour (winter-tour)", "live", "on sale for 5:12, kept up for 3:54:48 more", "Places    300,000", "Admitted  75,000",
 		"Waiting   225,000", "25 % admitted", "12,950 a minute of 13,000 set", "17:18 for somebody who joins now", "As of 10:05:12")
-	if strings.Contains(m.View(), "ALARM") || strings.Contains(m.View(), "Steps") || strings.Contains(m.View(), "\x1b") {
-		t.Errorf("too much in\n%s", m.View())
+	if strings.Contains(m.text(), "ALARM") || strings.Contains(m.text(), "Steps") || strings.Contains(m.text(), "\x1b") {
+		t.Errorf("too much in\n%s", m.text())
 	}
 	seen.sale.Alarms = []api.Alarm{{Name: "settings", Since: at, Why: "rate is no number"}}
 	seen.show.Steps[hotshow.Product] = hotshow.Work{Progress: hotshow.Begun, Failures: 2, Trouble: "no\x1b[2J such product", Next: at.Add(time.Minute)}
 	m, _ = update(t, m, seen)
-	contain(t, m.View(), "ALARM settings since 10:05:12: rate is no number", "product      begun, failed 2 times: no [2J such product (again in 1:00)")
+	contain(t, m.text(), "ALARM settings since 10:05:12: rate is no number", "product      begun, failed 2 times: no [2J such product (again in 1:00)")
 
 	// What the API does not know is said to be unknown.
 	unknown := open(at, winterShow(hotshow.Live, hotshow.Up), 0)
 	unknown.sale, unknown.saleAt = &api.Sale{Event: "winter-tour"}, time.Time{}
 	m, _ = update(t, m, unknown)
-	contain(t, m.View(), "alarms are not known", "Nothing is known of a sale")
+	contain(t, m.text(), "alarms are not known", "Nothing is known of a sale")
 	unknown.sale.Phase = room.PreQueue
 	m, _ = update(t, m, unknown)
-	contain(t, m.View(), "Phase     prequeue", "0 a minute of an unknown rate", "Wait      not known")
+	contain(t, m.text(), "Phase     prequeue", "0 a minute of an unknown rate", "Wait      not known")
 }
 
 func TestViewBeforeASale(t *testing.T) {
@@ -89,9 +89,9 @@ func TestViewBeforeASale(t *testing.T) {
 	show := winterShow(hotshow.Preparing, hotshow.Waiting)
 	show.Steps[hotshow.Parameters] = hotshow.Work{Progress: hotshow.Up}
 	m, _ := update(t, plainModel(at), sight{at: at, show: show, saleText: "No sale yet"})
-	contain(t, m.View(), "preparing", "on sale in 1:30:00", "nothing is known: No sale yet", "parameters   up", "readiness    waiting")
+	contain(t, m.text(), "preparing", "on sale in 1:30:00", "nothing is known: No sale yet", "parameters   up", "readiness    waiting")
 	m, _ = update(t, m, second(at.Add(time.Second)))
-	contain(t, m.View(), "on sale in 1:29:59")
+	contain(t, m.text(), "on sale in 1:29:59")
 }
 
 // While the API does not answer, the last that it said stays, and how old it is; it is asked less and
@@ -112,21 +112,21 @@ func TestTrouble(t *testing.T) {
 	if pauses[0] != 4*time.Second || pauses[1] != 8*time.Second || pauses[11] != longestPause {
 		t.Errorf("pauses of %v", pauses)
 	}
-	contain(t, m.View(), "Places    300,000", "No answer for 0:12, again in 0:30: connection refused")
+	contain(t, m.text(), "Places    300,000", "No answer for 0:12, again in 0:30: connection refused")
 	m, _ = update(t, m, second(at.Add(10*time.Second)))
-	contain(t, m.View(), "No answer for 0:22, again in 0:20")
+	contain(t, m.text(), "No answer for 0:22, again in 0:20")
 	m, command := update(t, m, due{})
-	if command == nil || !strings.Contains(m.View(), "Asking again") {
-		t.Errorf("not asking:\n%s", m.View())
+	if command == nil || !strings.Contains(m.text(), "Asking again") {
+		t.Errorf("not asking:\n%s", m.text())
 	}
 	m, _ = update(t, m, open(at, winterShow(hotshow.Live, hotshow.Up), 13_000))
-	if m.failures != 0 || m.next.Sub(at) != between || strings.Contains(m.View(), "No answer") {
-		t.Errorf("after an answer:\n%s", m.View())
+	if m.failures != 0 || m.next.Sub(at) != between || strings.Contains(m.text(), "No answer") {
+		t.Errorf("after an answer:\n%s", m.text())
 	}
 }
 
 func TestKeys(t *testing.T) {
-	for _, key := range []tea.KeyMsg{{Type: tea.KeyRunes, Runes: []rune("q")}, {Type: tea.KeyCtrlC}} {
+	for _, key := range []tea.KeyPressMsg{{Code: 'q', Text: "q"}, {Code: 'c', Mod: tea.ModCtrl}, {Code: tea.KeyEscape}} {
 		_, command := update(t, plainModel(opening), key)
 		if command == nil {
 			t.Fatalf("%s does not end it", key)
@@ -135,7 +135,7 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%s does not end it", key)
 		}
 	}
-	if _, command := update(t, plainModel(opening), tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("x")}); command != nil {
+	if _, command := update(t, plainModel(opening), tea.KeyPressMsg{Code: 'x', Text: "x"}); command != nil {
 		t.Error("x does something")
 	}
 }
@@ -154,13 +154,13 @@ func TestSizes(t *testing.T) {
 			seen.saleAt = seen.at
 			m, _ = update(t, m, seen)
 		}
-		view := m.View()
+		view := m.text()
 		lines := strings.Split(view, "\n")
 		if len(lines) > size[1] {
 			t.Errorf("%v: %d lines", size, len(lines))
 		}
 		for _, line := range lines {
-			if w := lipgloss.Width(line); w > size[0] {
+			if w := ansi.StringWidth(line); w > size[0] {
 				t.Errorf("%v: a line of %d: %q", size, w, line)
 			}
 		}
