@@ -195,9 +195,8 @@ func (d *Door) ask(ctx context.Context, w jira.Webhook, heard int64) (Answer, er
 	return Answer{}, err
 }
 
-// update brings a show to what the issue says that it keeps what it heard of, or that it is decided about in from
-// now on. Errors are of the store, or of Jira when it could not be
-// told; the webhook then counts as not heard.
+// update brings a show to what its issue says, which from now on may be this one. Errors are of the store, or of
+// Jira when it could not be told; the webhook then counts as not heard.
 func (d *Door) update(ctx context.Context, w jira.Webhook, show *hotshow.Show, heard int64, other *schedule.Taken) (Answer, error) {
 	v, err := d.read(w, d.Now())
 	if err != nil {
@@ -205,8 +204,8 @@ func (d *Door) update(ctx context.Context, w jira.Webhook, show *hotshow.Show, h
 	}
 	var changes []hotshow.Change
 	named, save := show.ID != ShowID(w.Issue), d.Shows.Save
-	v.seen = heard
 	if show.Jira == nil {
+		v.seen = heard
 		// The first open issue that names a show decides about it; no other may from then on.
 		changes = append(changes, show.DecideIn(w.Issue.Key, v.author(), v.now))
 		save = func(ctx context.Context, show *hotshow.Show, changes ...hotshow.Change) error {

