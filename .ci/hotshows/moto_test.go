@@ -32,6 +32,7 @@ import (
 	"waitingroom/lambdas/prepare/steps"
 	"waitingroom/shared/hotshow"
 	"waitingroom/shared/names"
+	"waitingroom/shared/room"
 	"waitingroom/shared/schedule"
 )
 
@@ -238,9 +239,17 @@ func (s *scene) texts() map[string]string {
 	return texts
 }
 
+// onSale tells visitors what the event's on-sale is as soon as it is set.
+type onSale struct{ *scene }
+
+func (o onSale) Status(_ context.Context, event string) (status room.Status, found bool, err error) {
+	text := o.texts()["onsale"]
+	return room.Status{Event: event, Phase: room.Scheduled, OnSale: text}, text != "", nil
+}
+
 func TestParameters(t *testing.T) {
 	s := begin(t, "parameters")
-	step, err := steps.NewParameters(s.parameters, names.ParameterPath, s.kept)
+	step, err := steps.NewParameters(s.parameters, names.ParameterPath, s.kept, onSale{s})
 	if err != nil {
 		t.Fatal(err)
 	}

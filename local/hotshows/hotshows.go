@@ -96,7 +96,7 @@ func New(d Deployment) (*HotShows, error) {
 // steps are all of prepare's.
 func (d Deployment) steps(kept *schedule.Schedule, room *steps.Room, log *slog.Logger) (map[hotshow.Step]prepare.Step, error) {
 	store := ssm.NewFromConfig(d.AWS)
-	parameters, err := steps.NewParameters(store, names.ParameterPath, kept)
+	parameters, err := steps.NewParameters(store, names.ParameterPath, kept, room)
 	if err != nil {
 		return nil, err
 	}

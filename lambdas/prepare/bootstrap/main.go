@@ -36,7 +36,7 @@ func main() {
 	}
 	table, store := dynamodb.NewFromConfig(d.AWS), ssm.NewFromConfig(d.AWS)
 	shows, room := schedule.New(table, d.Env(names.EnvTable)), steps.NewRoom(d.Env(names.EnvIssuer), nil)
-	parameters, err := steps.NewParameters(store, d.Env(names.EnvParameterPath), shows)
+	parameters, err := steps.NewParameters(store, d.Env(names.EnvParameterPath), shows, room)
 	if err != nil {
 		log.Fatal(err)
 	}

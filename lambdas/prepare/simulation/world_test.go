@@ -98,7 +98,7 @@ var order = &steps.Order{Product: "prod-1", Artifact: "pa-1", Parameters: map[st
 // preparer is a new environment of the function.
 func (w *world) preparer(p *process) *prepare.Preparer {
 	shows, room := schedule.New(table{w}, tableName), steps.NewRoom(address, visitor{w.room, p})
-	parameters, err := steps.NewParameters(parameterStore{w}, names.ParameterPath, shows)
+	parameters, err := steps.NewParameters(parameterStore{w}, names.ParameterPath, shows, room)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -93,7 +93,7 @@ type subject struct {
 }
 
 func (a *account) subject(id string) *subject {
-	on := time.Now().Add(2 * time.Hour)
+	on := time.Now().Add(2 * time.Hour).Truncate(time.Second)
 	return &subject{a, hotshow.Show{ID: id, State: hotshow.Preparing, Request: hotshow.Request{
 		Event: "tour", Names: map[string]string{"en": "Winter tour"}, OnSale: on, PreQueue: on.Add(-30 * time.Minute), Closes: on.Add(24 * time.Hour),
 		Visitors: 300_000, Over: hotshow.Duration(time.Minute), Rate: 5_000, Target: "https://shop.example/checkout",

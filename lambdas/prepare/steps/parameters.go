@@ -17,6 +17,7 @@ import (
 
 	"waitingroom/lambdas/prepare"
 	"waitingroom/shared/hotshow"
+	"waitingroom/shared/room"
 	"waitingroom/shared/schedule"
 	"waitingroom/shared/settings"
 )
@@ -36,25 +37,32 @@ const (
 	// postponed is how far in the future an on-sale is set that has passed while the event could not be put
 	// on sale: a closed event only opens again at a time to come.
 	postponed = 2 * time.Minute
+	// blindFor is for how long it holds up a show that the status cannot be read of what its event was.
+	blindFor = 2 * time.Minute
 	// heard is how long after an attempt begins its last change may be announced to tick, at the latest: the
 	// attempt writes for 20 s. The on-sale of a closed event has to be to come then.
 	heard = 45 * time.Second
 )
 
-// The parameter that opens and closes an event by hand, and its values.
+// The parameter that opens and closes an event by hand, the one that says what is left, and values of theirs.
 const (
 	stateParameter = "state"
+	stockParameter = "stock"
 	automatic      = "auto"
+	plenty         = "plenty"
 	soldOut        = "soldout"
 	closed         = "closed"
 )
 
 // What the step remembers.
 const (
-	heldFound  = "found"  // the on-sale that was there before anything was written, or none
-	heldClosed = "closed" // when the event's earlier sale was first read to be closed, in RFC 3339
-	heldLate   = "onsale" // the on-sale in place of the request's, at which the event would not open
-	none       = "none"
+	heldFound   = "found"   // the on-sale that was there before anything was written, or none
+	heldClosed  = "closed"  // when the event's earlier sale was first read to be closed, in RFC 3339
+	heldLate    = "onsale"  // the on-sale in place of the request's, at which the event would not open
+	heldSetting = "setting" // the on-sale that may have been written
+	heldWritten = "written" // when all was, in RFC 3339
+	heldBlind   = "blind"   // since when nobody can tell what visitors are told of the event, in RFC 3339
+	none        = "none"
 )
 
 // ParameterStore is what Parameters needs of *ssm.Client.
@@ -68,30 +76,46 @@ type Shows interface {
 	Open(ctx context.Context) ([]schedule.Entry, error)
 }
 
-// Parameters writes the event's parameters. It deletes nothing, and once it is up it never runs again:
-// what a promoter sets afterwards stands. What a promoter sets between the last write and the storing of
-// that, which a crash may make minutes, does not, unless the sale is on. It is safe for concurrent use,
-// and all shows share its pace.
+// Statuses tells what visitors are told of an event, as Room does.
+type Statuses interface {
+	Status(ctx context.Context, event string) (status room.Status, found bool, err error)
+}
+
+// Parameters writes the event's parameters, and sees to it that tick takes them. It deletes nothing. Once
+// all is written, or the sale is on, what a promoter sets stands. What a promoter sets between the last write
+// and the storing of that, which a crash may make minutes, does not. It is safe for concurrent use, and all
+// shows share its pace.
 type Parameters struct {
-	store  ParameterStore
-	path   string
-	shows  Shows
-	reader *settings.Reader
-	pace   *rate.Limiter
-	turn   chan struct{} // holds one while a show's parameters are written: all of one's rather than some of all
+	store    ParameterStore
+	path     string
+	shows    Shows
+	statuses Statuses
+	reader   *settings.Reader
+	pace     *rate.Limiter
+	turn     chan struct{} // holds one while a show's parameters are written: all of one's rather than some of all
 }
 
 // NewParameters writes below path, which has a slash at both ends, as names.ParameterPath has.
-func NewParameters(store ParameterStore, path string, shows Shows) (*Parameters, error) {
+func NewParameters(store ParameterStore, path string, shows Shows, statuses Statuses) (*Parameters, error) {
 	reader, err := settings.NewReader(store, path, rate.NewLimiter(readsPerSecond, 1))
 	if err != nil {
 		return nil, err
 	}
-	return &Parameters{store, path, shows, reader, rate.NewLimiter(writesPerSecond, 2), make(chan struct{}, 1)}, nil
+	return &Parameters{store, path, shows, statuses, reader, rate.NewLimiter(writesPerSecond, 2), make(chan struct{}, 1)}, nil
 }
 
-// Up writes what differs. A crash leaves some of the texts written, and the next attempt writes the rest.
+// Up is done when visitors are told of the on-sale that was written.
 func (p *Parameters) Up(ctx context.Context, t *prepare.Task) (hotshow.Progress, error) {
+	if t.Held[heldWritten] == "" {
+		if progress, err := p.set(ctx, t); progress != hotshow.Up || err != nil {
+			return progress, err
+		}
+	}
+	return p.confirm(ctx, t)
+}
+
+// set writes what differs. A crash leaves some of the texts written, and the next attempt writes the rest.
+func (p *Parameters) set(ctx context.Context, t *prepare.Task) (hotshow.Progress, error) {
 	event := t.Show.Request.Event
 	there, err := p.reader.Event(ctx, event)
 	if err != nil {
@@ -106,39 +130,64 @@ func (p *Parameters) Up(ctx context.Context, t *prepare.Task) (hotshow.Progress,
 			return "", err
 		}
 	}
-	if err := chooseOnSale(ctx, t, wanted, there); err != nil {
+	ran, err := p.latestOrNone(ctx, t)
+	if err != nil {
 		return "", err
 	}
-	if progress, err := p.closeEarlier(ctx, t, wanted, there); progress != hotshow.Up || err != nil {
+	if err := chooseOnSale(ctx, t, ran, wanted, there); err != nil {
+		return "", err
+	}
+	if progress, err := p.closeEarlier(ctx, t, ran, wanted, there); progress != hotshow.Up || err != nil {
 		return progress, err
 	}
 	if there[stateParameter] != "" && t.Now.Before(moment(wanted[settings.OnSale])) {
 		wanted[stateParameter] = automatic
 	}
+	if there[stateParameter] == closed && there[stockParameter] != "" {
+		wanted[stockParameter] = plenty // what was left is of the sale that is over
+	}
 	if onSale := wanted[settings.OnSale]; same(there[settings.OnSale], onSale) && !t.Now.Before(moment(onSale)) {
 		// The sale is on by what an earlier attempt has written, which died: what differs is its promoter's by now.
-		maps.DeleteFunc(wanted, func(name, _ string) bool { return there[name] != "" })
+		maps.DeleteFunc(wanted, func(name, _ string) bool { return name != settings.OnSale && there[name] != "" })
 	}
-	if err := p.write(ctx, event, inOrder(wanted, there), wanted); err != nil {
+	if err := p.write(ctx, t, inOrder(ran, wanted, there), wanted); err != nil {
 		return goOn(err)
 	}
-	return hotshow.Up, nil
+	return hotshow.Up, t.Hold(ctx, heldWritten, t.Now.Format(time.RFC3339))
 }
 
-// write sets parameters of an event in their order, when its turn has come.
-func (p *Parameters) write(ctx context.Context, event string, order []string, texts map[string]string) error {
+// write sets parameters of the event in their order, when its turn has come. Taking down has to know of an
+// on-sale that may be in place by this show, so it is held before it is.
+func (p *Parameters) write(ctx context.Context, t *prepare.Task, order []string, texts map[string]string) error {
 	select {
 	case p.turn <- struct{}{}:
 		defer func() { <-p.turn }()
 	case <-ctx.Done():
 		return errNotNow
 	}
+	if !slices.Contains(order, settings.OnSale) { // it is in place
+		if err := holdSetting(ctx, t, texts[settings.OnSale]); err != nil {
+			return err
+		}
+	}
 	for _, name := range order {
-		if err := p.put(ctx, event, name, texts[name]); err != nil {
+		if name == settings.OnSale {
+			if err := holdSetting(ctx, t, texts[name]); err != nil {
+				return err
+			}
+		}
+		if err := p.put(ctx, t.Show.Request.Event, name, texts[name]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func holdSetting(ctx context.Context, t *prepare.Task, onSale string) error {
+	if t.Held[heldSetting] == onSale {
+		return nil
+	}
+	return t.Hold(ctx, heldSetting, onSale)
 }
 
 // readable refuses what tick could not read: Parameter Store does not make a String of a SecureString.
@@ -153,68 +202,15 @@ func (p *Parameters) readable(event string, wanted, there map[string]string) err
 	return nil
 }
 
-// chooseOnSale replaces an on-sale at which the event would not open: one that has passed before it was
-// set, or the very one of a sale that has been closed. A closed event only opens again at another time, and
-// at one to come. The show's times in its record stay as they were asked for.
-func chooseOnSale(ctx context.Context, t *prepare.Task, wanted, there map[string]string) error {
-	late, held := t.Held[heldLate]
-	if held {
-		wanted[settings.OnSale] = late
-	}
-	sale, isClosed := moment(wanted[settings.OnSale]), there[stateParameter] == closed
-	another := sale
-	if !held && isClosed && same(t.Held[heldFound], wanted[settings.OnSale]) {
-		another = sale.Add(time.Second)
-	}
-	isSet := same(there[settings.OnSale], wanted[settings.OnSale]) && !isClosed
-	passed := t.Now
-	if isClosed {
-		passed = passed.Add(heard)
-	}
-	if !passed.Before(another) && !isSet {
-		another = t.Now.Add(postponed).Truncate(time.Second).In(sale.Location())
-	}
-	if another.Equal(sale) {
-		return nil
-	}
-	wanted[settings.OnSale] = another.Format(time.RFC3339)
-	return t.Hold(ctx, heldLate, wanted[settings.OnSale])
-}
-
-// closeEarlier sees to it that an earlier sale of the event is over for good before any parameter of
-// this one is written: otherwise a later `closes` would lengthen it, and `state` reopen it. It returns Up
-// when there is none any more. People are asked first, until the show has to be ready.
-func (p *Parameters) closeEarlier(ctx context.Context, t *prepare.Task, wanted, there map[string]string) (hotshow.Progress, error) {
-	r, begun := t.Show.Request, moment(there[settings.OnSale])
-	if begun.IsZero() || begun.After(t.Now) || begun.Equal(moment(wanted[settings.OnSale])) {
-		return hotshow.Up, nil
-	}
-	if there[stateParameter] == closed {
-		if settled, err := longSince(ctx, t, heldClosed, settles); !settled || err != nil {
-			return hotshow.Begun, err
-		}
-		return hotshow.Up, nil
-	}
-	closes := moment(there["closes"])
-	if closes.IsZero() {
-		closes = begun.Add(24 * time.Hour)
-	}
-	if t.Now.Before(closes) && there[stateParameter] != soldOut && t.Now.Before(r.ReadyBy()) {
-		return "", fmt.Errorf("the event's earlier sale, of %s, is open until %s, and is closed for this show at %s: set its parameter state to closed to end it before that",
-			there[settings.OnSale], closes.Format(time.RFC3339), r.ReadyBy().Format(time.RFC3339))
-	}
-	if err := p.put(ctx, r.Event, stateParameter, closed); err != nil {
-		return goOn(err)
-	}
-	return hotshow.Begun, nil
-}
-
 // inOrder lists what differs in an order in which no state in between opens a sale too early, or has a
 // value refused. A closed event opens with `state`, the last of all. One that is not begins when the last
 // of its required parameters is there, and would be over at once if `state` still said so. Where an
 // on-sale is moved, `prequeue` never lies behind it nor `closes` before it.
-func inOrder(wanted, there map[string]string) []string {
+func inOrder(ran latest, wanted, there map[string]string) []string {
 	old, others := moment(there[settings.OnSale]), []string{settings.Rate, settings.Target}
+	if old.IsZero() && ran.closed() {
+		old = ran.onSale // tick judges by the last good one where it was removed
+	}
 	times := []string{"prequeue", settings.OnSale, "closes"}
 	if moment(wanted[settings.OnSale]).After(old) {
 		times = []string{"closes", settings.OnSale, "prequeue"}
@@ -222,9 +218,9 @@ func inOrder(wanted, there map[string]string) []string {
 	var order []string
 	switch {
 	case old.IsZero():
-		order = []string{stateParameter, "shards", settings.Rate, settings.Target, "prequeue", "closes", settings.OnSale}
+		order = []string{stateParameter, stockParameter, "shards", settings.Rate, settings.Target, "prequeue", "closes", settings.OnSale}
 	case there[stateParameter] == closed:
-		order = slices.Concat([]string{"shards"}, others, times, []string{stateParameter})
+		order = slices.Concat([]string{"shards", stockParameter}, others, times, []string{stateParameter})
 	default:
 		order = slices.Concat([]string{"shards"}, times, others, []string{stateParameter})
 	}
@@ -257,8 +253,7 @@ func orNone(text string) string {
 // that took place the parameters are the promoter's, and so are those of an event whose on-sale the show
 // never wrote, or which another show has by now.
 func (p *Parameters) Down(ctx context.Context, t *prepare.Task) (hotshow.Progress, error) {
-	found, began := t.Held[heldFound]
-	if t.Show.Outcome == hotshow.Done || !began {
+	if t.Show.Outcome == hotshow.Done || t.Held[heldSetting] == "" {
 		return hotshow.Down, nil
 	}
 	if another, err := p.anotherHas(ctx, t); another || err != nil {
@@ -270,9 +265,8 @@ func (p *Parameters) Down(ctx context.Context, t *prepare.Task) (hotshow.Progres
 		return "", err
 	}
 	isSet := orNone(there[settings.OnSale])
-	ours := same(isSet, t.Held[heldLate]) || moment(isSet).Equal(t.Show.Request.OnSale)
-	if isSet == none || isSet == found && !ours {
-		// What was written shortly before may not be seen yet.
+	if isSet == none || isSet == t.Held[heldFound] && !same(isSet, t.Held[heldSetting]) {
+		// The write was lost, or is not seen yet.
 		if missed, err := longSince(ctx, t, heldMissed, seen); !missed || err != nil {
 			return hotshow.Begun, err
 		}

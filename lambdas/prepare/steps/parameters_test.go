@@ -39,6 +39,8 @@ type promoters struct {
 
 	old      map[string]string // what the step reads until then
 	oldUntil time.Time
+	told     room.State // what visitors are told of until then
+	toldFrom time.Time
 }
 
 func newPromoters(a *account, texts map[string]string) *promoters {
@@ -64,6 +66,9 @@ func (p *promoters) tick() {
 	}
 	if !p.run.Over() && !p.run.Frozen() {
 		p.run.OnSale = r.Settings.OnSale
+	}
+	if !p.run.Over() {
+		p.run.Closes = r.Settings.Closes
 	}
 	now := time.Now()
 	if !now.Before(p.run.OnSale) {
@@ -119,8 +124,23 @@ func (p *promoters) Open(context.Context) ([]schedule.Entry, error) {
 	return entries, err
 }
 
+// Status is of the event's latest run, unless visitors are told of an earlier one still.
+func (p *promoters) Status(_ context.Context, event string) (status room.Status, found bool, err error) {
+	err = p.call(func() error {
+		p.tick()
+		run := p.run
+		if time.Now().Before(p.toldFrom) {
+			run = p.told
+		}
+		found = run.ID != ""
+		status = room.Status{Event: event, Phase: run.Phase, OnSale: run.OnSale.Format(time.RFC3339), Closes: run.Closes.Format(time.RFC3339)}
+		return nil
+	})
+	return status, found, err
+}
+
 func (p *promoters) step() *Parameters {
-	step, err := NewParameters(p, parameterPath, p)
+	step, err := NewParameters(p, parameterPath, p, p)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -240,21 +260,173 @@ func TestParametersWaitForAnOpenSale(t *testing.T) {
 	})
 }
 
-// Nothing is written over a sale that was closed a moment ago: tick may not have seen it yet.
+// Nothing is written over a sale that was closed a moment ago: tick may not have seen it yet. Nor when it was
+// opened again meanwhile.
 func TestParametersLetAClosedSaleSettle(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := &account{t: t}
-		p := newPromoters(a, texts("onsale", in(-time.Hour), "rate", "100", "target", "https://other.example", "state", "soldout"))
-		s, step := a.subject("show"), p.step()
-		for range 3 {
-			if progress, err := s.run(step.Up); progress != hotshow.Begun || err != nil || !slices.Equal(p.puts, []string{"state"}) {
-				t.Fatalf("%s, %v; written: %q", progress, err, p.puts)
-			}
-			time.Sleep(5 * time.Second)
+	for name, told := range map[string]bool{"visitors are told": true, "there is no status yet": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPromoters(&account{t: t}, texts("onsale", in(-time.Hour), "rate", "100", "target", "https://other.example", "state", "soldout"))
+				settles := settles
+				if p.toldFrom = time.Now().Add(time.Hour); told {
+					p.told, settles = p.run, seen
+				}
+				s, step := p.subject("show"), p.step()
+				for range 3 {
+					if progress, err := s.run(step.Up); progress != hotshow.Begun || err != nil || !slices.Equal(p.puts, []string{"state"}) {
+						t.Fatalf("%s, %v; written: %q", progress, err, p.puts)
+					}
+					time.Sleep(5 * time.Second)
+				}
+				p.texts["state"] = "auto"
+				if progress, err := s.run(step.Up); progress == hotshow.Up || err == nil {
+					t.Fatalf("opened again: %s, %v; written: %q", progress, err, p.puts)
+				}
+				p.texts["state"], p.puts = "closed", nil
+				for range 2 {
+					if progress, err := s.run(step.Up); progress != hotshow.Begun || err != nil || len(p.puts) > 0 {
+						t.Fatalf("closed again: %s, %v; written: %q", progress, err, p.puts)
+					}
+					time.Sleep(settles - time.Second)
+				}
+				time.Sleep(time.Second)
+				if _, err := s.run(step.Up); told != (err != nil && strings.Contains(err.Error(), "see whether tick runs")) || told != (len(p.puts) == 0) {
+					t.Errorf("%v; written: %q", err, p.puts)
+				}
+				p.toldFrom = time.Now()
+				s.until(hotshow.Up, step.Up)
+				p.opened(s, s.show.Request.OnSale)
+			})
+		})
+	}
+}
+
+// What the event's latest run is, its parameters may not say any more.
+func TestParametersThatAreNotTheRuns(t *testing.T) {
+	set := func(onSale time.Duration, state string) func() map[string]string {
+		return func() map[string]string {
+			return texts("onsale", in(onSale), "rate", "100", "target", "https://other.example", "state", state)
 		}
-		time.Sleep(settles)
-		if progress, err := s.run(step.Up); progress != hotshow.Up || err != nil {
-			t.Errorf("%s, %v; written: %q", progress, err, p.puts)
+	}
+	cleared := func(p *promoters) { clear(p.texts) }
+	for name, c := range map[string]struct {
+		there  func() map[string]string
+		change func(p *promoters)
+		later  time.Duration // than asked for
+	}{
+		"one at the same time that was cancelled and cleared away": {set(2*time.Hour, "closed"), cleared, time.Second},
+		"a later one that was cancelled and cleared away":          {set(5*24*time.Hour, "closed"), cleared, 0},
+		"an old one that was closed and cleared away":              {set(-72*time.Hour, "closed"), cleared, 0},
+		"one that closed by itself and was cleared away":           {set(-72*time.Hour, "auto"), cleared, 0},
+		"one at the same time that was cancelled, and planned anew": {set(2*time.Hour, "closed"),
+			func(p *promoters) { p.texts["onsale"] = in(9 * 24 * time.Hour) }, time.Second},
+		"one that is sold out and cleared away": {set(-time.Hour, "soldout"), func(p *promoters) { p.texts = texts("state", "soldout") }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			everyFault(t, func(t *testing.T, a *account) {
+				p := newPromoters(a, c.there())
+				c.change(p)
+				p.tick()
+				p.runs, p.refused = nil, nil
+				s := a.subject("show")
+				s.until(hotshow.Up, p.step().Up)
+				// Whoever clears away a sale that goes on is told so by tick.
+				p.refused = slices.DeleteFunc(p.refused, func(r settings.Rejection) bool { return strings.HasPrefix(r.Reason, "was removed") })
+				p.opened(s, s.show.Request.OnSale.Add(c.later))
+				if len(p.runs) != 1 {
+					t.Errorf("%d runs have begun; written: %q", len(p.runs), p.puts)
+				}
+			})
+		})
+	}
+}
+
+// What is said to be left of a sale that is over is not said of the next one. What else is, stays.
+func TestParametersOfAnEventThatWasSoldOut(t *testing.T) {
+	everyFault(t, func(t *testing.T, a *account) {
+		p := newPromoters(a, texts("onsale", in(-time.Hour), "rate", "100", "target", "https://other.example", "state", "soldout", "stock", "none", "message", "see you in May"))
+		s := a.subject("show")
+		s.until(hotshow.Up, p.step().Up)
+		p.opened(s, s.show.Request.OnSale)
+		if p.texts["state"] != "auto" || p.runs[0].Stock != room.Plenty || p.texts["message"] != "see you in May" {
+			t.Errorf("%+v; %q", p.runs, p.texts)
+		}
+	})
+}
+
+// The step is up when visitors are told of its on-sale, whatever becomes of the event until then.
+func TestParametersThatTickHasNotTakenYet(t *testing.T) {
+	for name, c := range map[string]struct {
+		becomes func(p *promoters)
+		tells   string
+		later   time.Duration // than asked for
+	}{
+		"it takes its time":          {func(*promoters) {}, "", 0},
+		"tick does not run":          {func(p *promoters) { p.toldFrom = time.Now().Add(5 * time.Minute) }, "see whether tick runs", 0},
+		"it was over already":        {func(p *promoters) { p.run.Phase, p.run.Final, p.runs = room.Closed, true, nil }, "", time.Second},
+		"its promoter changes it":    {func(p *promoters) { p.texts["rate"] = "7" }, "", 0},
+		"its promoter moves it":      {func(p *promoters) { p.texts["onsale"] = in(3 * time.Hour) }, "", 0},
+		"its promoter takes it back": {func(p *promoters) { p.texts["state"] = "closed" }, "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPromoters(&account{t: t}, texts())
+				s, step := p.subject("show"), p.step()
+				p.toldFrom = time.Now().Add(90 * time.Second)
+				if progress, err := s.run(step.Up); progress != hotshow.Begun || err != nil || p.texts["onsale"] == "" {
+					t.Fatalf("%s, %v; written: %q", progress, err, p.puts)
+				}
+				c.becomes(p)
+				after := maps.Clone(p.texts)
+				time.Sleep(time.Minute)
+				if troubles := s.until(hotshow.Up, step.Up); !strings.Contains(troubles, c.tells) || c.tells == "" && troubles != "" {
+					t.Errorf("told: %s", troubles)
+				}
+				if c.later == 0 {
+					if !maps.Equal(p.texts, after) {
+						t.Errorf("written over what is its promoter's: %q", p.puts)
+					}
+					return
+				}
+				p.opened(s, s.show.Request.OnSale.Add(c.later))
+			})
+		})
+	}
+}
+
+// A status that cannot be read does not keep an event from coming on sale.
+func TestParametersOfARoomThatDoesNotAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPromoters(&account{t: t}, texts())
+		s := p.subject("show")
+		step, err := NewParameters(p, parameterPath, p, NewRoom(probeRoom, &answering{status: 503}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for p.texts["onsale"] == "" && time.Now().Before(s.show.Request.OnSale) {
+			if _, err := s.run(step.Up); err == nil || !strings.Contains(err.Error(), "answered with 503") {
+				t.Errorf("%v", err)
+			}
+			time.Sleep(time.Minute)
+		}
+		p.opened(s, s.show.Request.OnSale)
+		if _, err := s.run(step.Up); err == nil || !strings.Contains(err.Error(), "the parameters are written") {
+			t.Errorf("%v", err)
+		}
+		s.until(hotshow.Up, p.step().Up)
+	})
+}
+
+// A show that could only open when it is to be closed writes nothing, and says so.
+func TestParametersThatWouldOpenTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPromoters(&account{t: t}, texts())
+		s := p.subject("show")
+		s.show.Request.Closes = s.show.Request.OnSale.Add(10 * time.Minute)
+		time.Sleep(time.Until(s.show.Request.Closes) - postponed)
+		_, err := s.run(p.step().Up)
+		if err == nil || !strings.Contains(err.Error(), "ask for another show") || len(p.puts) > 0 {
+			t.Errorf("%v; written: %q", err, p.puts)
 		}
 	})
 }
@@ -294,22 +466,29 @@ func TestParametersOfALateShow(t *testing.T) {
 // A closed event opens at a time that is to come when tick hears of it, which is some seconds after it is
 // written. One that never had a sale opens at any time.
 func TestParametersShortlyBeforeTheOnSale(t *testing.T) {
+	closedSale := func() map[string]string {
+		return texts("onsale", in(-72*time.Hour), "rate", "1", "target", "https://a.example", "state", "closed")
+	}
 	for name, c := range map[string]struct {
 		there     func() map[string]string
+		cleared   bool
+		ahead     time.Duration // at which it is written
 		postponed bool
 	}{
-		"nothing": {func() map[string]string { return texts() }, false},
-		"a closed sale": {func() map[string]string {
-			return texts("onsale", in(-72*time.Hour), "rate", "1", "target", "https://a.example", "state", "closed")
-		}, true},
+		"nothing":       {func() map[string]string { return texts() }, false, 20 * time.Second, false},
+		"a closed sale": {closedSale, false, 20 * time.Second, true},
+		"a closed sale that was cleared away, and a quota": {closedSale, true, 3 * time.Second, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := newPromoters(&account{t: t}, c.there())
-				p.refused = nil
+				if p.refused = nil; c.cleared {
+					clear(p.texts)
+					p.crowded = 10
+				}
 				s := p.subject("show")
 				onSale := s.show.Request.OnSale
-				time.Sleep(time.Until(onSale) - 20*time.Second)
+				time.Sleep(time.Until(onSale) - c.ahead)
 				s.until(hotshow.Up, p.step().Up)
 				if c.postponed {
 					onSale = moment(s.held[heldLate])
@@ -385,10 +564,11 @@ func TestParametersThatWereNeverWritten(t *testing.T) {
 		if s.until(hotshow.Down, p.step().Down); a.calls != 0 {
 			t.Errorf("%d calls for what was never begun", a.calls)
 		}
-		a.at, a.fault = 4, lost // reads, holds, writes the shards and nothing else
+		a.at, a.fault = 5, lost // reads twice, holds, writes the shards and nothing else
 		if _, err := s.run(p.step().Up); err == nil || len(p.puts) != 1 {
 			t.Fatalf("written: %q, %v", p.puts, err)
 		}
+		p.texts["onsale"] = in(4 * time.Hour) // by hand, since the show is not ready
 		if s.until(hotshow.Down, p.step().Down); len(p.puts) != 1 {
 			t.Errorf("written: %q", p.puts)
 		}
@@ -431,7 +611,7 @@ func TestParametersInTheWay(t *testing.T) {
 			}
 		})
 	}
-	if _, err := NewParameters(nil, "waiting-room", nil); err == nil {
+	if _, err := NewParameters(nil, "waiting-room", nil, nil); err == nil {
 		t.Error("a path without slashes is taken")
 	}
 }
@@ -479,7 +659,7 @@ func TestParametersOfManyShows(t *testing.T) {
 // What goes wrong is told with the parameter's name.
 func TestParametersThatCannotBeSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := &account{t: t, at: 3, fault: lost}
+		a := &account{t: t, at: 4, fault: lost}
 		p := newPromoters(a, texts())
 		var do func(context.Context, *prepare.Task) (hotshow.Progress, error) = p.step().Up
 		if _, err := a.subject("show").run(do); err == nil || errors.Is(err, errNotNow) || !strings.Contains(err.Error(), "set parameter /waiting-room/tour/shards: ") {
