@@ -29,7 +29,7 @@ func (l latest) opensAt(onSale time.Time) bool {
 
 // keeps says whether the run is on sale, with an on-sale that cannot be moved any more to another one.
 func (l latest) keeps(onSale, now time.Time) bool {
-	return l.known && !l.closed() && !l.onSale.After(now) && !l.onSale.Equal(onSale)
+	return l.known && !l.closed() && !l.onSale.IsZero() && !l.onSale.After(now) && !l.onSale.Equal(onSale)
 }
 
 // refuses says whether tick does not take an on-sale: a closed event only opens again at another time, and
