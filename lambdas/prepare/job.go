@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"waitingroom/shared/hotshow"
+	"waitingroom/shared/schedule"
 )
 
 // commentFor is how long one comment may take.
@@ -18,46 +19,91 @@ const commentFor = 5 * time.Second
 // job is what one run does for one show.
 type job struct {
 	*run
-	show hotshow.Show
-	log  *slog.Logger
-	sale *hotshow.Sale // asked for once
+	entry  schedule.Entry
+	show   hotshow.Show
+	stored hotshow.Show // as it was read or stored last; the zero Show if it could not be read
+	log    *slog.Logger
+	tried  map[hotshow.Step]bool // in this run
+	sale   *hotshow.Sale         // asked for once
 
 	changes []hotshow.Change // to be stored with the show
 	unsaved bool             // the show differs from what is stored
-	lost    error            // of storing it: nothing further may be done
+	lost    error            // of reading or storing it: nothing further may be done
+}
+
+// read gets to know the show. All are read before any is worked on, so that the metrics lack none.
+func (j *job) read() error {
+	show, err := j.Shows.Show(j.working, j.entry.ID)
+	if err != nil {
+		return fmt.Errorf("read it: %w", err)
+	}
+	j.show = show
+	j.isStored()
+	return nil
+}
+
+// isStored keeps the show as it is by now apart from what is done to it.
+func (j *job) isStored() {
+	j.stored = j.show
+	j.stored.Steps = maps.Clone(j.show.Steps)
+}
+
+// setEvent sets the event's parameters, or closes the event, if that is what the show needs now. Any other
+// step comes later, under a lease of its own.
+func (j *job) setEvent() error {
+	if j.isAnothers() {
+		return nil
+	}
+	j.move()
+	if step, some := j.next(); !some || step != hotshow.Parameters {
+		return nil
+	}
+	if err := j.work(hotshow.Parameters); err != nil {
+		return err
+	}
+	return j.giveBack()
 }
 
 // do drives the show as far forward as it goes now. What would be the same as it is stored takes no
 // lease and writes nothing.
 func (j *job) do() error {
-	if j.show.Lease.Run != "" && j.Now().Before(j.show.Lease.Until) {
+	if j.isAnothers() {
 		j.log.Info("show is another run's", "run", j.show.Lease.Run)
 		return nil
 	}
 	j.move()
-	tried := map[hotshow.Step]bool{}
-	step, some := j.next(tried)
-	if !some && !j.unsaved && !j.show.ToTell(j.Now()) {
-		return nil
-	}
-	j.show.Lease = hotshow.Lease{Run: j.id, Until: j.Now().Add(leaseFor)}
-	if err := j.save(); err != nil {
-		return fmt.Errorf("take the lease: %w", err)
-	}
-	for some && j.working.Err() == nil {
-		tried[step] = true
+	for step, some := j.next(); some && j.working.Err() == nil; step, some = j.next() {
 		if err := j.work(step); err != nil {
-			return fmt.Errorf("step %s: %w", step, err)
+			return err
 		}
 		j.move()
-		step, some = j.next(tried)
 	}
 	if err := j.comment(); err != nil {
 		return err
 	}
+	return j.giveBack()
+}
+
+func (j *job) isAnothers() bool {
+	return j.show.Lease.Run != "" && j.Now().Before(j.show.Lease.Until)
+}
+
+// take makes the show this run's own as soon as it is saved, which is before the first call for it.
+func (j *job) take() {
+	if j.show.Lease.Run != j.id {
+		j.show.Lease = hotshow.Lease{Run: j.id, Until: j.began.Add(leaseFor)}
+		j.unsaved = true
+	}
+}
+
+// giveBack stores what has come of the show, and that it is nobody's. If it fails, the lease runs out by
+// itself, and what is not stored is done again.
+func (j *job) giveBack() error {
+	if !j.unsaved && j.show.Lease.Run != j.id {
+		return nil
+	}
 	j.show.Lease = hotshow.Lease{}
 	if err := j.save(); err != nil {
-		// The lease runs out by itself, and what is not stored is done again.
 		return fmt.Errorf("give the lease back: %w", err)
 	}
 	return nil
@@ -83,21 +129,32 @@ func (j *job) askSale(now time.Time) hotshow.Sale {
 	if j.sale == nil {
 		ctx, cancel := context.WithTimeout(j.working, stepFor)
 		defer cancel()
-		sale, err := j.Sales.Sale(ctx, j.show.Request.Event)
-		if err != nil {
+		sale, err := j.Sales.Sale(ctx, j.show)
+		switch {
+		case err != nil:
 			j.log.Warn("show kept up, since nobody knows how its sale stands", "error", err)
 			sale = hotshow.Sale{}
+		case sale.Another && j.isFollowed():
+			sale = hotshow.Sale{Known: true} // its own is over
 		}
 		j.sale = &sale
 	}
 	return *j.sale
 }
 
+// isFollowed says whether the event is being set for another show by now, or has been.
+func (j *job) isFollowed() bool {
+	begun := []hotshow.State{hotshow.Preparing, hotshow.Ready, hotshow.Live}
+	return slices.ContainsFunc(j.entries, func(e schedule.Entry) bool {
+		return e.Event == j.entry.Event && e.ID != j.entry.ID && slices.Contains(begun, e.State)
+	})
+}
+
 // next is the next step to work on that was not tried yet in this run.
-func (j *job) next(tried map[hotshow.Step]bool) (hotshow.Step, bool) {
+func (j *job) next() (hotshow.Step, bool) {
 	now := j.Now()
 	steps := append(j.show.ToBringUp(now), j.show.ToTakeDown(now)...)
-	steps = slices.DeleteFunc(steps, func(step hotshow.Step) bool { return tried[step] })
+	steps = slices.DeleteFunc(steps, func(step hotshow.Step) bool { return j.tried[step] })
 	if len(steps) == 0 {
 		return "", false
 	}
@@ -107,20 +164,22 @@ func (j *job) next(tried map[hotshow.Step]bool) (hotshow.Step, bool) {
 // work makes one attempt at a step. What came of it is stored with whatever is stored next: a step is
 // repeatable, so a crash before that costs another attempt. The error is of storing.
 func (j *job) work(step hotshow.Step) error {
+	j.tried[step] = true
+	j.take()
 	if j.show.Steps[step].Progress == hotshow.Waiting {
 		// Stored before the first call that has an effect: whoever takes the show down has to know.
 		j.put(step, func(w *hotshow.Work) { w.Progress = hotshow.Begun })
 	}
 	if j.unsaved {
 		if err := j.save(); err != nil {
-			return err
+			return fmt.Errorf("step %s: %w", step, err)
 		}
 	}
 	before := j.show.Steps[step]
 	progress, err := j.attempt(step)
 	switch {
 	case j.lost != nil:
-		return j.lost
+		return fmt.Errorf("step %s: %w", step, j.lost)
 	case err != nil && j.working.Err() != nil:
 		// The run's time is over, which is not the step's fault.
 	case err != nil:
@@ -221,8 +280,11 @@ func (j *job) comment() error {
 		j.unsaved = true
 		return nil
 	}
-	if err := j.save(); err != nil { // the history has to have what is told
-		return err
+	j.take()
+	if j.unsaved { // the history has to have what is told
+		if err := j.save(); err != nil {
+			return err
+		}
 	}
 	changes, err := j.Shows.History(j.working, j.show.ID)
 	if err != nil {
@@ -284,5 +346,6 @@ func (j *job) save() error {
 		}
 	}
 	j.changes, j.unsaved = nil, false
+	j.isStored()
 	return nil
 }

@@ -1,7 +1,6 @@
 package prepare
 
 import (
-	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -31,22 +30,24 @@ const (
 	// stepFor is how long one call of a step may take, so that a service that hangs leaves time for the
 	// other steps and shows.
 	stepFor = 20 * time.Second
-	// sideBySide is how many shows are worked on at a time. They mostly wait for services with quotas of
-	// some calls a second: with more shows, each would wait for longer than stepFor.
+	// sideBySide is how many shows are worked on at a time, and how many beside them set their parameters.
+	// They mostly wait for services with quotas of some calls a second: with more shows, each would wait for
+	// longer than stepFor.
 	sideBySide = 24
 )
 
 // Shows is where shows are kept: a schedule.Schedule, whose errors it returns.
 type Shows interface {
+	// Open lists the shows that are not over, by their on-sale.
 	Open(ctx context.Context) ([]schedule.Entry, error)
 	Show(ctx context.Context, id string) (hotshow.Show, error)
 	History(ctx context.Context, id string) ([]hotshow.Change, error)
 	Save(ctx context.Context, show *hotshow.Show, changes ...hotshow.Change) error
 }
 
-// Sales tells how the sale of an event stands. An error means that nobody knows at the moment.
+// Sales tells how the sale of a show's event stands. An error means that nobody knows at the moment.
 type Sales interface {
-	Sale(ctx context.Context, event string) (hotshow.Sale, error)
+	Sale(ctx context.Context, show hotshow.Show) (hotshow.Sale, error)
 }
 
 // Comments writes to the issues that shows were asked for in. A comment of a number that an issue has
@@ -79,86 +80,136 @@ func (p *Preparer) Run(ctx context.Context) error {
 	defer cancelSaving()
 	working, cancelWorking := context.WithTimeout(ctx, workFor)
 	defer cancelWorking()
-	r := &run{Preparer: p, id: hex.EncodeToString(id[:]), working: working, saving: saving}
+	r := &run{Preparer: p, id: hex.EncodeToString(id[:]), began: p.Now(), working: working, saving: saving}
 
-	entries, err := p.Shows.Open(working)
-	if err != nil {
+	var err error
+	if r.entries, err = p.Shows.Open(working); err != nil {
 		return fmt.Errorf("list the shows: %w", err)
 	}
-	due := inOrder(entries, p.Now())
-	r.each(due, r.read)
-	r.each(due, r.drive)
-	r.tell()
+	jobs := r.due()
+	r.each(queue(jobs), (*job).read, nil)
+	r.drive(jobs)
+	r.tell(jobs)
 	return errors.Join(r.errs...)
-}
-
-// inOrder are the shows that are due, the most urgent first: those that are not on sale yet by their
-// on-sale, then the others.
-func inOrder(entries []schedule.Entry, now time.Time) []schedule.Entry {
-	due := slices.DeleteFunc(slices.Clone(entries), func(e schedule.Entry) bool { return e.Due.IsZero() || e.Due.After(now) })
-	slices.SortStableFunc(due, func(a, b schedule.Entry) int {
-		return cmp.Or(cmp.Compare(urgency(a.State), urgency(b.State)), a.OnSale.Compare(b.OnSale), cmp.Compare(a.ID, b.ID))
-	})
-	return due
-}
-
-func urgency(s hotshow.State) int {
-	if s == hotshow.Live || s == hotshow.Finishing || s.Final() {
-		return 1
-	}
-	return 0
 }
 
 // run is one run.
 type run struct {
 	*Preparer
 	id      string
-	working context.Context // of calls that do something, and of reads
-	saving  context.Context // of storing what came of them
+	began   time.Time
+	entries []schedule.Entry // all that are open, as they were when the run began
+	working context.Context  // of calls that do something, and of reads
+	saving  context.Context  // of storing what came of them
 
-	mu    sync.Mutex
-	shows map[string]hotshow.Show // as they were seen last
-	errs  []error
+	mu   sync.Mutex
+	errs []error
 }
 
-// each does something with every show, some at a time, until the time is over.
-func (r *run) each(due []schedule.Entry, do func(schedule.Entry) error) {
+// due are the shows that are due, by their on-sale.
+func (r *run) due() []*job {
+	var jobs []*job
+	for _, e := range r.entries {
+		if !e.Due.IsZero() && !e.Due.After(r.began) {
+			jobs = append(jobs, &job{run: r, entry: e, tried: map[hotshow.Step]bool{}, log: r.Log.With("event", e.Event, "show", e.ID)})
+		}
+	}
+	return jobs
+}
+
+// drive works on all shows. Where an event is to be set or closed that comes first, by the on-sale, and in
+// places of its own: nothing is as bad when it is late, and no other step of any show holds it up.
+func (r *run) drive(jobs []*job) {
+	urgent, all := make(chan *job, len(jobs)), make(chan *job, len(jobs))
+	for _, j := range jobs {
+		if j.show.SetsEvent() {
+			urgent <- j
+		}
+	}
+	close(urgent)
+	for _, j := range turned(jobs, r.began) {
+		if !j.show.SetsEvent() {
+			all <- j
+		}
+	}
 	var group sync.WaitGroup
+	group.Go(func() {
+		defer close(all)
+		r.each(urgent, (*job).setEvent, all)
+	})
+	r.each(all, (*job).do, nil)
+	group.Wait()
+}
+
+// turned is another beginning of the order each minute. Where services hang, the first shows take all of
+// a run's time: so in the next minute those come first that are behind them now.
+func turned(jobs []*job, now time.Time) []*job {
+	if len(jobs) == 0 {
+		return nil
+	}
+	first := int(now.Unix() / 60 * sideBySide % int64(len(jobs)))
+	return slices.Concat(jobs[first:], jobs[:first])
+}
+
+// queue holds all of some shows.
+func queue(jobs []*job) <-chan *job {
+	q := make(chan *job, len(jobs))
+	for _, j := range jobs {
+		q <- j
+	}
+	close(q)
+	return q
+}
+
+// each does something with every show of a queue, some at a time, until the time is over, and puts it into
+// the next queue then, if there is one.
+func (r *run) each(jobs <-chan *job, do func(*job) error, next chan<- *job) {
+	var group sync.WaitGroup
+	defer group.Wait()
 	places := make(chan struct{}, sideBySide)
-	for i, entry := range due {
+	for j := range jobs {
 		select {
 		case places <- struct{}{}:
 		case <-r.working.Done():
 		}
 		if r.working.Err() != nil {
-			r.Log.Warn("shows wait for the next run", "shows", len(due)-i)
-			break
+			r.Log.Warn("shows wait for the next run", "shows", 1+len(jobs))
+			return
 		}
 		group.Go(func() {
 			defer func() { <-places }()
-			r.guard(entry, do)
+			r.guard(j, do)
+			if next != nil {
+				next <- j
+			}
 		})
 	}
-	group.Wait()
 }
 
-// guard keeps one show's trouble from the others.
-func (r *run) guard(entry schedule.Entry, do func(schedule.Entry) error) {
-	log := r.Log.With("event", entry.Event, "show", entry.ID)
+// guard keeps one show's trouble from the others. Whatever it is, the run does nothing more for the show.
+func (r *run) guard(j *job, do func(*job) error) {
+	if j.lost != nil {
+		return
+	}
 	defer func() {
 		if trouble := recover(); trouble != nil {
-			log.Error("show given up for this run", "error", trouble, "stack", string(debug.Stack()))
-			r.fail(fmt.Errorf("show %s: panic: %v", entry.ID, trouble))
+			j.log.Error("show given up for this run", "error", trouble, "stack", string(debug.Stack()))
+			j.lost = fmt.Errorf("panic: %v", trouble)
+			r.fail(fmt.Errorf("show %s: %w", j.entry.ID, j.lost))
 		}
 	}()
-	switch err := do(entry); {
-	case errors.Is(err, schedule.ErrStale):
-		// A person's change, or another run that took the lease first. The next run sees what there is.
-		log.Info("show left alone", "reason", err)
-	case err != nil:
-		log.Error("show given up for this run", "error", err)
-		r.fail(fmt.Errorf("show %s: %w", entry.ID, err))
+	err := do(j)
+	if err == nil {
+		return
 	}
+	j.lost = err
+	if errors.Is(err, schedule.ErrStale) {
+		// A person's change, or another run that took the lease first. The next run sees what there is.
+		j.log.Info("show left alone", "reason", err)
+		return
+	}
+	j.log.Error("show given up for this run", "error", err)
+	r.fail(fmt.Errorf("show %s: %w", j.entry.ID, err))
 }
 
 func (r *run) fail(err error) {
@@ -167,48 +218,15 @@ func (r *run) fail(err error) {
 	r.errs = append(r.errs, err)
 }
 
-// read gets to know a show. All are read before any is worked on, so that the metrics lack none.
-func (r *run) read(entry schedule.Entry) error {
-	show, err := r.Shows.Show(r.working, entry.ID)
-	if err != nil {
-		return fmt.Errorf("read it: %w", err)
-	}
-	r.see(show)
-	return nil
-}
-
-func (r *run) see(show hotshow.Show) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.shows == nil {
-		r.shows = map[string]hotshow.Show{}
-	}
-	r.shows[show.ID] = show
-}
-
-func (r *run) drive(entry schedule.Entry) error {
-	r.mu.Lock()
-	show, known := r.shows[entry.ID]
-	r.mu.Unlock()
-	if !known {
-		return nil // it could not be read
-	}
-	j := &job{run: r, show: show, log: r.Log.With("event", entry.Event, "show", entry.ID)}
-	err := j.do()
-	if err == nil {
-		r.see(j.show)
-	}
-	return err
-}
-
-// tell counts the shows in trouble. Those that are not due are in none: see Show.Unready and LeftUp.
-func (r *run) tell() {
+// tell counts the shows in trouble, as they are stored. Those that are not due are in none: see
+// Show.Unready and LeftUp.
+func (r *run) tell(jobs []*job) {
 	now, unready, leftUp := r.Now(), 0, 0
-	for _, show := range r.shows {
-		if show.Unready(now) {
+	for _, j := range jobs {
+		if j.stored.Unready(now) {
 			unready++
 		}
-		if show.LeftUp(now) {
+		if j.stored.LeftUp(now) {
 			leftUp++
 		}
 	}

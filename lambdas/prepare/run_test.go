@@ -444,29 +444,175 @@ func TestUnknownSaleIsKeptUp(t *testing.T) {
 	})
 }
 
-// The order of work, since time may end before all have had their turn.
-func TestInOrder(t *testing.T) {
-	now := time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC)
-	entry := func(id string, state hotshow.State, onsale, due time.Duration) schedule.Entry {
-		return schedule.Entry{ID: id, State: state, OnSale: now.Add(onsale), Due: now.Add(due)}
+// Events are set by their on-sale, since time may end before all have had their turn, and one that is to be
+// closed is among them.
+func TestEventsByTheirOnSale(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.add("cancelled")
+		w.runs(1)
+		w.person("cancelled", cancelled)
+		for i := range 2 * sideBySide {
+			w.add(fmt.Sprint(i), func(s *hotshow.Show) { s.Request.OnSale = s.Request.OnSale.Add(time.Duration(i) * time.Second) })
+		}
+		var mu sync.Mutex
+		var got, want []string
+		works := func(_ context.Context, task *Task) (hotshow.Progress, error) {
+			mu.Lock()
+			got = append(got, task.Show.ID)
+			mu.Unlock()
+			time.Sleep(time.Millisecond)
+			return hotshow.Begun, nil
+		}
+		w.steps[hotshow.Parameters].up, w.steps[hotshow.Parameters].down = works, works
+		w.runs(1)
+		want = append(want, "cancelled")
+		for i := range sideBySide - 1 {
+			want = append(want, fmt.Sprint(i))
+		}
+		slices.Sort(want)
+		if first := slices.Sorted(slices.Values(got[:sideBySide])); len(got) != 2*sideBySide+1 || !slices.Equal(first, want) {
+			t.Errorf("%d events are set, first %q", len(got), first)
+		}
+	})
+}
+
+// inTurn is a step whose service does not answer: who has the turn fails, and the others go on later.
+func inTurn() func(context.Context, *Task) (hotshow.Progress, error) {
+	turn := make(chan struct{}, 1)
+	return func(ctx context.Context, _ *Task) (hotshow.Progress, error) {
+		select {
+		case turn <- struct{}{}:
+			defer func() { <-turn }()
+			<-ctx.Done()
+			return "", ctx.Err()
+		case <-ctx.Done():
+			return hotshow.Begun, nil
+		}
 	}
-	entries := []schedule.Entry{
-		entry("finishing", hotshow.Finishing, -5*time.Hour, -time.Minute),
-		entry("live", hotshow.Live, -time.Hour, 0),
-		entry("later", hotshow.Preparing, 2*time.Hour, -time.Hour),
-		entry("not yet", hotshow.Approved, 3*time.Hour, time.Second),
-		{ID: "never", State: hotshow.Done, OnSale: now},
-		entry("soon", hotshow.Ready, 0, 0),
-		entry("also later", hotshow.Preparing, 2*time.Hour, -time.Hour),
-		entry("overdue", hotshow.Preparing, -time.Minute, -time.Hour),
-		entry("untold", hotshow.Rejected, time.Hour, -time.Hour),
+}
+
+// Services that hang keep no show from its parameters, and none for good from what does not hang.
+func TestServicesThatHangForMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		const many = 2*sideBySide + 2
+		for i := range many {
+			w.add(fmt.Sprint(i))
+		}
+		w.steps[hotshow.Throughput].up, w.steps[hotshow.Concurrency].up = inTurn(), inTurn()
+		up := func(step hotshow.Step) (n int) {
+			for i := range many {
+				if w.stored(fmt.Sprint(i)).Steps[step].Progress == hotshow.Up {
+					n++
+				}
+			}
+			return n
+		}
+		if w.runs(1); up(hotshow.Parameters) != many {
+			t.Errorf("%d of %d shows have parameters after one run", up(hotshow.Parameters), many)
+		}
+		if w.runs(4); up(hotshow.Product) != many {
+			t.Errorf("%d of %d shows have products after five runs", up(hotshow.Product), many)
+		}
+	})
+}
+
+// Shows whose steps take all of the time, and go on in each run, leave something to the others.
+func TestSlowShows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		for i := range sideBySide {
+			w.add(fmt.Sprint("slow-", i))
+		}
+		w.add("quick", func(s *hotshow.Show) { s.Request.OnSale = s.Request.OnSale.Add(time.Second) })
+		for _, step := range []hotshow.Step{hotshow.Throughput, hotshow.Concurrency, hotshow.Product} {
+			w.steps[step].up = func(ctx context.Context, task *Task) (hotshow.Progress, error) {
+				if task.Show.ID == "quick" {
+					return hotshow.Up, nil
+				}
+				select {
+				case <-time.After(18 * time.Second):
+				case <-ctx.Done():
+				}
+				return hotshow.Begun, nil
+			}
+		}
+		if w.runs(1); w.stored("quick").Steps[hotshow.Parameters].Progress != hotshow.Up {
+			t.Error("the parameters of a show wait for what others do")
+		}
+		if w.runs(2); w.stored("quick").State != hotshow.Ready {
+			t.Errorf("after three runs the show is %s", w.stored("quick").State)
+		}
+	})
+}
+
+// An event that is not to open is closed by the next run, whatever others wait for.
+func TestCancelledWhileServicesHang(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.add("cancelled")
+		w.runs(1)
+		for i := range 2*sideBySide + 2 {
+			w.add(fmt.Sprint(i))
+		}
+		w.steps[hotshow.Throughput].up, w.steps[hotshow.Concurrency].up = inTurn(), inTurn()
+		w.runs(2)
+		w.person("cancelled", cancelled)
+		if w.run(); w.stored("cancelled").Steps[hotshow.Parameters].Progress != hotshow.Down {
+			t.Errorf("the event is open: %+v", w.stored("cancelled").Steps)
+		}
+	})
+}
+
+// Each show is among the first sooner or later, in as few runs as there are places for.
+func TestTurned(t *testing.T) {
+	for _, n := range []int{0, 1, sideBySide, sideBySide + 1, 50, 500} {
+		jobs := make([]*job, n)
+		for i := range jobs {
+			jobs[i] = &job{}
+		}
+		seen := map[*job]bool{}
+		for minute := range (n + sideBySide - 1) / sideBySide {
+			got := turned(jobs, time.Unix(1_790_000_000, 0).Add(time.Duration(minute)*time.Minute))
+			if len(got) != n {
+				t.Fatalf("%d of %d shows", len(got), n)
+			}
+			for _, j := range got[:min(n, sideBySide)] {
+				seen[j] = true
+			}
+		}
+		if len(seen) != n {
+			t.Errorf("%d of %d shows have been among the first", len(seen), n)
+		}
 	}
-	var got []string
-	for _, e := range inOrder(entries, now) {
-		got = append(got, e.ID)
-	}
-	if want := []string{"overdue", "soon", "also later", "later", "finishing", "live", "untold"}; !slices.Equal(got, want) {
-		t.Errorf("%q, want %q", got, want)
+}
+
+// What the event's status tells is not the show's business once the next show has the event.
+func TestNextShowOfTheEvent(t *testing.T) {
+	for name, c := range map[string]struct {
+		sale hotshow.Sale
+		next func(*hotshow.Show)
+		want hotshow.State
+	}{
+		"the next one's":      {hotshow.Sale{Known: true, Waiting: true, Another: true}, func(*hotshow.Show) {}, hotshow.Done},
+		"its own, lengthened": {hotshow.Sale{Known: true, Waiting: true}, func(*hotshow.Show) {}, hotshow.Live},
+		"its own, moved":      {hotshow.Sale{Known: true, Waiting: true, Another: true}, func(s *hotshow.Show) { s.Request.Event = "other" }, hotshow.Live},
+		"its own, moved, with a next show that is not begun": {hotshow.Sale{Known: true, Waiting: true, Another: true}, func(s *hotshow.Show) {
+			s.Request.OnSale = s.Request.OnSale.Add(100 * time.Hour)
+			s.Request.PreQueue = s.Request.OnSale
+		}, hotshow.Live},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.add("a")
+			w.sale = c.sale
+			w.runs(152)
+			w.add("b", func(s *hotshow.Show) { s.Request.Event = "event-a" }, c.next)
+			if w.runs(3); w.stored("a").State != c.want {
+				t.Errorf("%s: the show is %s", name, w.stored("a").State)
+			}
+		})
 	}
 }
 

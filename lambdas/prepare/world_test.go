@@ -2,6 +2,7 @@ package prepare
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -128,6 +129,9 @@ func (w *world) Open(context.Context) ([]schedule.Entry, error) {
 		due, _ := s.Due()
 		entries = append(entries, schedule.Entry{ID: id, Event: s.Request.Event, State: s.State, OnSale: s.Request.OnSale, Due: due})
 	}
+	slices.SortFunc(entries, func(a, b schedule.Entry) int {
+		return cmp.Or(a.OnSale.Compare(b.OnSale), cmp.Compare(a.ID, b.ID))
+	})
 	return entries, nil
 }
 
@@ -181,7 +185,7 @@ func (w *world) person(id string, change func(*hotshow.Show) (hotshow.Change, er
 
 func cancelled(s *hotshow.Show) (hotshow.Change, error) { return s.Cancel("ann", "", time.Now()) }
 
-func (w *world) Sale(context.Context, string) (hotshow.Sale, error) { return w.sale, w.saleErr }
+func (w *world) Sale(context.Context, hotshow.Show) (hotshow.Sale, error) { return w.sale, w.saleErr }
 
 func (w *world) Comment(_ context.Context, issue string, number int, text string) error {
 	w.mu.Lock()

@@ -50,7 +50,7 @@ func TestJourney(t *testing.T) {
 	contain(t, ok(t, "list", "-url", url, "-state", "live"), "There are no such shows")
 	contain(t, ok(t, "list", "-url", url, "-limit", "1"), id, "leave out -limit")
 	contain(t, ok(t, "show", id, "-url", url), "Winter tour (winter-tour) has been approved since", "300,000 visitors in 1m", "13,000 a minute", "asked for by", "anna", "approved by",
-		"ben", "name, de", "Wintertour", "Steps", "readiness", "waiting", "History", "anna has asked for the show.", "The show is approved now, by ben: the shop is ready.")
+		"ben", "name, de", "Wintertour", "Steps", "readiness", "waiting", "History", "The show was asked for, by anna.", "The show is approved now, by ben: the shop is ready.")
 	contain(t, ok(t, "cancel", id, "-url", url), "is cancelled")
 	contain(t, ok(t, "watch", id, "-url", url), "cancelled")
 

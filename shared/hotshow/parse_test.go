@@ -393,7 +393,7 @@ func TestSentence(t *testing.T) {
 	show := newShow()
 	named := show.DecideIn("SHOW-12", JiraPerson("5b10"), asked)
 	for want, c := range map[string]Change{
-		"alice@shop.example has asked for the show.":                  {By: alice, To: Requested, Why: "asked for"},
+		"The show was asked for, by alice@shop.example.":              {By: alice, To: Requested, Why: "asked for"},
 		"The show is rejected now, by ann.":                           {By: "arn:aws:iam::1:user/ann", From: Requested, To: Rejected, Why: "rejected"},
 		"The show is approved now, by the Jira user 5b10: agreed.":    {By: JiraPerson("5b10"), From: Requested, To: Approved, Why: "agreed"},
 		"The show is cancelled now, by root-account: Really?":         {By: "root-account", From: Ready, To: Cancelled, Why: "Really?"},

@@ -11,7 +11,7 @@ func (c Change) Sentence() string {
 	case c.Step != "":
 		return ended(fmt.Sprintf("Step %s %s", c.Step, c.Why))
 	case c.From == "":
-		return ended(fmt.Sprintf("%s has asked for the show", c.By.Name()))
+		return ended("The show was asked for, by " + c.By.Name())
 	case c.Issue != "":
 		return ended(fmt.Sprintf("The show was named in an issue of Jira, by %s: %s", c.By.Name(), c.Why))
 	case c.By == Schedule && c.From == c.To:

@@ -105,8 +105,9 @@ func TestMove(t *testing.T) {
 		{"kept up", in(Live, onsale, Up), r.Ends().Add(-time.Second), Sale{Known: true}, Live},
 		{"people wait", in(Live, onsale, Up), r.Ends(), waiting, Live},
 		{"people wait for days", in(Live, onsale, Up), r.Closes.Add(48 * time.Hour), waiting, Live},
-		{"more wait than a minute takes", in(Live, onsale, Up), r.Ends(), Sale{Known: true, People: int64(r.Rate) + 1}, Live},
-		{"somebody always comes", in(Live, onsale, Up), r.Ends(), Sale{Known: true, People: int64(r.Rate)}, Finishing},
+		{"the line is longer than a minute", in(Live, onsale, Up), r.Ends(), Sale{Known: true, Line: int64(r.Rate) + 1}, Live},
+		{"somebody always comes", in(Live, onsale, Up), r.Ends(), Sale{Known: true, Line: int64(r.Rate), Turns: 5 * int64(r.Rate), Window: 10 * time.Minute}, Finishing},
+		{"the shop is busy", in(Live, onsale, Up), r.Ends(), Sale{Known: true, Turns: 5*int64(r.Rate) + 1, Window: 10 * time.Minute}, Live},
 		{"nobody waits", in(Live, onsale, Up), r.Ends(), Sale{Known: true}, Finishing},
 		{"nobody knows", in(Live, onsale, Up), r.Closes.Add(blind - time.Second), Sale{}, Live},
 		{"nobody ever knows", in(Live, onsale, Up), r.Closes.Add(blind), Sale{}, Finishing},
@@ -141,6 +142,8 @@ func TestLateness(t *testing.T) {
 	}{
 		{"not ready", in(Preparing, asked, Up), r.ReadyBy(), "it should be ready by now; missing: throughput, product"},
 		{"not down", in(Finishing, asked, Down), asked.Add(slow), "it should be taken down by now; still there: throughput, product"},
+		{"asked for late", in(Preparing, r.ReadyBy(), Up), r.ReadyBy().Add(patience - time.Second), ""},
+		{"late all the same", in(Preparing, r.ReadyBy(), Up), r.ReadyBy().Add(patience), "it should be ready by now; missing: throughput, product"},
 		{"kept up", in(Live, r.OnSale, Up), r.Closes.Add(slow), "it is kept up for longer than was asked, since people wait or nobody knows whether they do"},
 	}
 	for _, test := range tests {
@@ -149,8 +152,47 @@ func TestLateness(t *testing.T) {
 			test.show.Fail(step, ugly, asked)
 		}
 		changes := test.show.Move(test.at, Sale{Known: true, Waiting: true})
-		if len(changes) != 1 || changes[0].Why != test.want || changes[0].From != changes[0].To {
-			t.Errorf("%s: %+v, want %s", test.name, changes, test.want)
+		var told string
+		for _, c := range changes {
+			told += c.Why
+			if c.From != c.To {
+				t.Errorf("%s: %+v", test.name, c)
+			}
+		}
+		if told != test.want || !test.show.Unready(test.at) && !test.show.LeftUp(test.at) {
+			t.Errorf("%s: told %q, want %q", test.name, told, test.want)
+		}
+	}
+}
+
+// What failed while a step was brought up is no reason why it is not taken down.
+func TestOldTrouble(t *testing.T) {
+	show := in(Preparing, asked, Begun)
+	show.Fail(Product, ugly, asked)
+	if _, err := show.Cancel(asker, "", asked); err != nil {
+		t.Fatal(err)
+	}
+	if w := show.Steps[Product]; w.Trouble != "" || w.Failures != 0 || !w.Next.IsZero() || w.Progress != Begun {
+		t.Errorf("%+v", w)
+	}
+}
+
+func TestSetsEvent(t *testing.T) {
+	for _, state := range States() {
+		for _, outcome := range []State{"", Done, Cancelled, Failed} {
+			if (outcome == "") == (state == Finishing) {
+				continue
+			}
+			for _, progress := range []Progress{Waiting, Begun, Up, LeftOut, Down} {
+				show := in(state, asked, progress)
+				show.Outcome = outcome
+				want := (state == Approved || state == Preparing) && (progress == Waiting || progress == Begun) ||
+					state == Finishing && outcome != Done && (progress == Begun || progress == Up)
+				// One that is over has nothing begun or up.
+				if got := show.SetsEvent(); got != want && !state.Final() {
+					t.Errorf("%s to become %q with parameters %s: %v", state, outcome, progress, got)
+				}
+			}
 		}
 	}
 }

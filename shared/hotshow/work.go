@@ -12,6 +12,9 @@ const (
 	lead = time.Hour
 	// longestPause is the longest time between two attempts at a step that fails, firstPause the shortest.
 	firstPause, longestPause = time.Minute, 8 * time.Minute
+	// patience is how long what is still missing of a show that was asked for late is no news: its first
+	// attempts take so long, of which a visitor of the probe takes up to four minutes.
+	patience = 5 * time.Minute
 	// slow is how long taking down may last before somebody should look, and brief how long an event that
 	// is not to open may stay open to people.
 	slow, brief = 30 * time.Minute, 2 * time.Minute
@@ -24,14 +27,23 @@ const (
 
 // Sale is what is known of a show's event while it is on sale.
 type Sale struct {
-	Known   bool  // whether the event's status could be read
-	Waiting bool  // whether people wait for it to open or to go on
-	People  int64 // who are in line, or whose turns can still be claimed, while it is open
+	Known   bool          // whether the event's status could be read
+	Waiting bool          // whether people wait for it to open or to go on
+	Line    int64         // people whose turn has not come, while it is open
+	Turns   int64         // turns that have come and have not run out, taken or not
+	Window  time.Duration // for which a turn can be taken at least
+	// Another says that the on-sale that the status tells is none that the show has set: its promoter's, or
+	// the next show's of the event.
+	Another bool
 }
 
-// served says whether no more people are left than the shop takes within a minute: in a sale that stays
-// open, somebody always comes.
-func (s Sale) served(rate int) bool { return s.Known && !s.Waiting && s.People <= int64(rate) }
+// served says whether what was brought up is needed no more. Nobody waits longer than a minute, and the
+// shop, which those are in who have had their turns, was busy for less than half of the last window. In a
+// sale that stays open somebody always comes, so this does not wait until there is nobody.
+func (s Sale) served(rate int) bool {
+	most := int64(float64(rate) * s.Window.Minutes() / 2)
+	return s.Known && !s.Waiting && s.Line <= int64(rate) && s.Turns <= most
+}
 
 // AsksForSale says whether Move needs to know how the sale stands.
 func (s *Show) AsksForSale(now time.Time) bool {
@@ -67,7 +79,7 @@ func (s *Show) Move(now time.Time, sale Sale) []Change {
 		move(Finishing, "it is closed by its request, and nobody could find out whether people wait")
 	case s.State == Finishing && s.all(Waiting, LeftOut, Down):
 		move(s.Outcome, "everything that was brought up has been taken down")
-	case !s.Late && (s.State == Preparing && s.Unready(now) || s.LeftUp(now)):
+	case !s.Late && (s.State == Preparing && s.Unready(now) && now.Sub(s.Since) >= patience || s.LeftUp(now)):
 		// What is missing when it opens is told by opening.
 		s.Late = true
 		changes = append(changes, s.Note("", s.lateness(), now))
@@ -176,6 +188,13 @@ func (s *Show) closes() bool {
 	return (s.Outcome == Cancelled || s.Outcome == Failed) && (p == Begun || p == Up)
 }
 
+// SetsEvent says whether the show has its event's parameters to set, or the event to close that would
+// open: what no other show's work may hold up.
+func (s *Show) SetsEvent() bool {
+	p := s.Steps[Parameters].Progress
+	return s.closes() || (s.State == Approved || s.State == Preparing) && (p == Waiting || p == Begun)
+}
+
 // overdue is from when on somebody should look at a show that is still taken down.
 func (s *Show) overdue() time.Time {
 	if s.closes() {
@@ -228,11 +247,11 @@ func (s *Show) Came(step Step, to Progress) {
 	s.Steps[step] = work
 }
 
-// retryNow has no step wait any longer: what failed while it was brought up says nothing about taking
-// it down.
+// retryNow has no step wait any longer, and forgets what failed: what failed while it was brought up says
+// nothing about taking it down.
 func (s *Show) retryNow() {
 	for step, work := range s.Steps {
-		work.Failures, work.Next = 0, time.Time{}
+		work.Failures, work.Next, work.Trouble = 0, time.Time{}, ""
 		s.Steps[step] = work
 	}
 }

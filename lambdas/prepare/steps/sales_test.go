@@ -27,23 +27,37 @@ func (a *answering) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func TestSale(t *testing.T) {
 	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	const fresh = `"time":"2026-11-28T11:59:58Z","claim_window":600,"onsale":"2026-11-28T08:00:00Z"`
 	waiting, nobody := hotshow.Sale{Known: true, Waiting: true}, hotshow.Sale{Known: true}
-	people := func(n int64) hotshow.Sale { return hotshow.Sale{Known: true, People: n} }
+	anothers := func(s hotshow.Sale) hotshow.Sale {
+		s.Another = true
+		return s
+	}
+	people := func(line, turns int64) hotshow.Sale {
+		return hotshow.Sale{Known: true, Line: line, Turns: turns, Window: 10 * time.Minute}
+	}
+	paused := people(1, 0)
+	paused.Waiting = true
 	for name, c := range map[string]struct {
 		status int
 		body   string
 		want   hotshow.Sale // not Known: an error
 	}{
-		"nobody has had a turn":            {200, `{"event":"winter","phase":"open","line":10,"time":"2026-11-28T11:59:58Z"}`, people(10)},
-		"the last turn can be claimed":     {200, `{"event":"winter","phase":"open","line":10,"admitted":10,"expired":9,"time":"2026-11-28T11:59:58Z"}`, people(1)},
-		"the last turn is over":            {200, `{"event":"winter","phase":"open","line":10,"admitted":10,"expired":10,"time":"2026-11-28T11:59:58Z"}`, nobody},
-		"nobody came":                      {200, `{"event":"winter","phase":"open","time":"2026-11-28T11:59:58Z"}`, nobody},
-		"paused with people":               {200, `{"event":"winter","phase":"paused","line":10,"admitted":9,"expired":9,"time":"2026-11-28T11:59:58Z"}`, hotshow.Sale{Known: true, Waiting: true, People: 1}},
-		"paused without":                   {200, `{"event":"winter","phase":"paused","line":9,"admitted":9,"expired":9,"time":"2026-11-28T11:59:58Z"}`, nobody},
-		"moved to another day":             {200, `{"event":"winter","phase":"scheduled","time":"2026-11-28T11:59:58Z"}`, waiting},
-		"in the pre-queue":                 {200, `{"event":"winter","phase":"prequeue","time":"2026-11-28T11:59:58Z"}`, waiting},
-		"sold out":                         {200, `{"event":"winter","phase":"soldout","line":10,"time":"2026-11-28T11:59:58Z"}`, nobody},
-		"closed, long ago":                 {200, `{"event":"winter","phase":"closed","line":10,"time":"2026-11-27T11:59:58Z"}`, nobody},
+		"nobody has had a turn":            {200, `{"event":"winter","phase":"open","line":10,` + fresh + `}`, people(10, 0)},
+		"the last turn can be claimed":     {200, `{"event":"winter","phase":"open","line":10,"admitted":10,"expired":9,` + fresh + `}`, people(0, 1)},
+		"some wait and some are let in":    {200, `{"event":"winter","phase":"open","line":10,"admitted":7,"expired":2,` + fresh + `}`, people(3, 5)},
+		"the last turn is over":            {200, `{"event":"winter","phase":"open","line":10,"admitted":10,"expired":10,` + fresh + `}`, people(0, 0)},
+		"nobody came":                      {200, `{"event":"winter","phase":"open",` + fresh + `}`, people(0, 0)},
+		"paused with people":               {200, `{"event":"winter","phase":"paused","line":10,"admitted":9,"expired":9,` + fresh + `}`, paused},
+		"paused with turns":                {200, `{"event":"winter","phase":"paused","line":9,"admitted":9,"expired":8,` + fresh + `}`, people(0, 1)},
+		"paused without":                   {200, `{"event":"winter","phase":"paused","line":9,"admitted":9,"expired":9,` + fresh + `}`, people(0, 0)},
+		"put off by the show":              {200, `{"event":"winter","phase":"prequeue","onsale":"2026-11-28T08:02:00Z"}`, waiting},
+		"its own, not open yet":            {200, `{"event":"winter","phase":"scheduled","onsale":"2026-11-28T08:00:00Z"}`, waiting},
+		"moved to another day":             {200, `{"event":"winter","phase":"scheduled","onsale":"2026-11-29T08:00:00Z"}`, anothers(waiting)},
+		"in another pre-queue":             {200, `{"event":"winter","phase":"prequeue","onsale":"2026-11-29T08:00:00Z"}`, anothers(waiting)},
+		"another one is open":              {200, `{"event":"winter","phase":"open","line":10,"time":"2026-11-28T11:59:58Z","claim_window":600,"onsale":"2026-11-28T11:00:00Z"}`, anothers(people(10, 0))},
+		"sold out":                         {200, `{"event":"winter","phase":"soldout","line":10,` + fresh + `}`, nobody},
+		"closed, long ago":                 {200, `{"event":"winter","phase":"closed","line":10,"time":"2026-11-27T11:59:58Z","onsale":"2026-11-28T08:00:00Z"}`, nobody},
 		"never begun":                      {404, `404 page not found`, nobody},
 		"old, and nobody waited then":      {200, `{"event":"winter","phase":"open","line":9,"expired":9,"time":"2026-11-28T11:50:00Z"}`, hotshow.Sale{}},
 		"old, and somebody waited":         {200, `{"event":"winter","phase":"open","line":9,"expired":8,"time":"2026-11-28T11:50:00Z"}`, hotshow.Sale{}},
@@ -58,7 +72,11 @@ func TestSale(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			house := &answering{status: c.status, body: c.body}
-			got, err := NewSales(NewRoom(probeRoom, house), func() time.Time { return now }).Sale(t.Context(), "winter")
+			show := hotshow.Show{
+				Request: hotshow.Request{Event: "winter", OnSale: time.Date(2026, 11, 28, 9, 0, 0, 0, time.FixedZone("", 3600))},
+				Steps:   map[hotshow.Step]hotshow.Work{hotshow.Parameters: {Held: map[string]string{heldLate: "2026-11-28T09:02:00+01:00"}}},
+			}
+			got, err := NewSales(NewRoom(probeRoom, house), func() time.Time { return now }).Sale(t.Context(), show)
 			if got != c.want || (err == nil) != c.want.Known {
 				t.Errorf("got %+v, %v; want %+v", got, err, c.want)
 			}
