@@ -50,6 +50,9 @@ func (p *Parameters) latest(ctx context.Context, event string) (latest, error) {
 // decide alone: most events open by them, and without them none does.
 func (p *Parameters) latestOrNone(ctx context.Context, t *prepare.Task) (latest, error) {
 	ran, err := p.latest(ctx, t.Show.Request.Event)
+	if err == nil && t.Held[heldBlind] != "" {
+		return ran, t.Hold(ctx, heldBlind, "")
+	}
 	if err == nil {
 		return ran, nil
 	}
@@ -77,6 +80,8 @@ func (p *Parameters) confirm(ctx context.Context, t *prepare.Task) (hotshow.Prog
 	event, onSale := t.Show.Request.Event, onSale(t)
 	ran, err := p.latest(ctx, event)
 	switch {
+	case err != nil && ctx.Err() != nil:
+		return hotshow.Begun, nil // writing has taken all of the attempt
 	case err != nil:
 		return "", fmt.Errorf("the parameters are written, and whether the event opens by them is not known: %w", err)
 	case ran.opensAt(onSale):

@@ -64,7 +64,7 @@ func (p *promoters) tick() {
 		}
 		p.run = room.State{Run: room.Run{Event: "tour", ID: time.Now().String()}, Shards: r.Settings.Shards, Closing: room.NoCohort, Phase: room.PreQueue, OnSale: r.Settings.OnSale}
 	}
-	if !p.run.Over() && !p.run.Frozen() {
+	if !p.run.Over() && !p.run.Frozen() && r.Settings.Control != room.ForceClosed {
 		p.run.OnSale = r.Settings.OnSale
 	}
 	if !p.run.Over() {
@@ -320,6 +320,10 @@ func TestParametersThatAreNotTheRuns(t *testing.T) {
 		"one that closed by itself and was cleared away":           {set(-72*time.Hour, "auto"), cleared, 0},
 		"one at the same time that was cancelled, and planned anew": {set(2*time.Hour, "closed"),
 			func(p *promoters) { p.texts["onsale"] = in(9 * 24 * time.Hour) }, time.Second},
+		"one at the same time, which visitors are not told yet to be cancelled": {set(2*time.Hour, "auto"), func(p *promoters) {
+			p.told, p.toldFrom = p.run, time.Now().Add(10*time.Second)
+			p.texts["state"], p.texts["onsale"] = "closed", in(9*24*time.Hour)
+		}, time.Second},
 		"one that is sold out and cleared away": {set(-time.Hour, "soldout"), func(p *promoters) { p.texts = texts("state", "soldout") }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -339,6 +343,19 @@ func TestParametersThatAreNotTheRuns(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A show's on-sale that is set while another sale is on is not the one that the event has.
+func TestParametersOfALateShowWhileASaleIsOn(t *testing.T) {
+	everyFault(t, func(t *testing.T, a *account) {
+		p := newPromoters(a, texts("onsale", in(-time.Hour), "rate", "100", "target", "https://other.example"))
+		s := a.subject("show")
+		p.texts["onsale"] = s.show.Request.OnSale.Format(time.RFC3339)
+		time.Sleep(3 * time.Hour)
+		s.until(hotshow.Up, p.step().Up)
+		p.refused = nil // of the first sale
+		p.opened(s, moment(s.held[heldLate]))
+	})
 }
 
 // What is said to be left of a sale that is over is not said of the next one. What else is, stays.
@@ -402,6 +419,14 @@ func TestParametersOfARoomThatDoesNotAnswer(t *testing.T) {
 		step, err := NewParameters(p, parameterPath, p, NewRoom(probeRoom, &answering{status: 503}))
 		if err != nil {
 			t.Fatal(err)
+		}
+		s.run(step.Up) // which is long ago when the status is dark again
+		p.crowded = 1000
+		s.run(p.step().Up)
+		p.crowded = 0
+		time.Sleep(blindFor)
+		if s.run(step.Up); len(p.puts) > 0 {
+			t.Errorf("written at once: %q", p.puts)
 		}
 		for p.texts["onsale"] == "" && time.Now().Before(s.show.Request.OnSale) {
 			if _, err := s.run(step.Up); err == nil || !strings.Contains(err.Error(), "answered with 503") {
