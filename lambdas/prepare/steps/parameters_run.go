@@ -116,7 +116,7 @@ func chooseOnSale(ctx context.Context, t *prepare.Task, ran latest, wanted, ther
 	if ran.closed() && ran.onSale.Equal(sale) || closing && !held && asBefore {
 		another = sale.Add(time.Second)
 	}
-	isSet := same(there[settings.OnSale], wanted[settings.OnSale]) && !isClosed && !ran.keeps(sale, t.Now)
+	isSet := same(there[settings.OnSale], wanted[settings.OnSale]) && !isClosed
 	passed := t.Now
 	if isClosed {
 		passed = passed.Add(heard)
