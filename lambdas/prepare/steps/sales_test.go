@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"waitingroom/shared/hotshow"
+	"waitingroom/shared/room"
 )
 
 // answering is a room that answers everything with one status and body.
@@ -84,5 +86,54 @@ func TestSale(t *testing.T) {
 				t.Errorf("asked for %s", house.asked.URL)
 			}
 		})
+	}
+}
+
+// Whom a show is kept up for, by the room's own rules and the document that they make: 13,000 a minute for the
+// first quarter of an hour, and then so many.
+func TestKeptUpForPeople(t *testing.T) {
+	const rate = 13_000
+	onSale := time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC)
+	settings := room.Settings{
+		OnSale: onSale, PreQueue: onSale.Add(-time.Hour), Closes: onSale.Add(24 * time.Hour), Rate: rate, Target: "https://shop.example/", Control: room.Auto,
+		Stock: room.Plenty, ClaimWindow: 10 * time.Minute, PassLifetime: time.Hour, Shards: 16, PassAlg: "RS256", Messages: map[string]string{},
+	}
+	for name, c := range map[string]struct {
+		after time.Duration // the first quarter of an hour
+		come  int64         // a minute, then
+		want  hotshow.State
+	}{
+		"the line is full":              {0, 0, hotshow.Live},
+		"the last turn was just given":  {time.Minute, 0, hotshow.Live},
+		"most of the last have come":    {6 * time.Minute, 0, hotshow.Finishing},
+		"some come all the time":        {30 * time.Minute, rate / 10, hotshow.Finishing},
+		"more of them":                  {30 * time.Minute, rate / 3, hotshow.Finishing},
+		"the shop is busy all the time": {30 * time.Minute, rate * 2 / 3, hotshow.Live},
+		"more come than it takes":       {30 * time.Minute, rate * 2, hotshow.Live},
+	} {
+		st, pacing := room.NewState(room.Run{Event: "winter", ID: "x"}, "c", settings, room.Fence{}), room.Pacing{}
+		st.Cohort, st.Hidden = 1, false
+		now := onSale
+		for ; now.Before(onSale.Add(15*time.Minute + c.after)); now = now.Add(time.Second) {
+			come := int64(rate)
+			if now.Sub(onSale) > 15*time.Minute {
+				come = c.come
+			}
+			st.Base += come / 60
+			st, pacing = room.Step(st, pacing, settings, nil, now)
+		}
+		body, err := json.Marshal(room.NewStatus(st, pacing, settings, [32]byte{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		show := hotshow.Show{
+			State: hotshow.Live, Request: hotshow.Request{Event: "winter", OnSale: onSale, Closes: settings.Closes, Rate: rate},
+			Steps: map[hotshow.Step]hotshow.Work{},
+		}
+		house := &answering{status: http.StatusOK, body: string(body)}
+		sale, err := NewSales(NewRoom(probeRoom, house), func() time.Time { return now }).Sale(t.Context(), show)
+		if show.Move(now, sale); err != nil || show.State != c.want {
+			t.Errorf("%s: the show is %s, with %+v, %v", name, show.State, sale, err)
+		}
 	}
 }
