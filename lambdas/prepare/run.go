@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"time"
 
@@ -127,7 +127,9 @@ func (r *run) drive(jobs []*job) {
 		}
 	}
 	close(urgent)
-	for _, j := range turned(jobs, r.began) {
+	// In no order: where services hang, those that come first take all of the time, in each run others.
+	rand.Shuffle(len(jobs), func(i, k int) { jobs[i], jobs[k] = jobs[k], jobs[i] })
+	for _, j := range jobs {
 		if !j.show.SetsEvent() {
 			all <- j
 		}
@@ -139,16 +141,6 @@ func (r *run) drive(jobs []*job) {
 	})
 	r.each(all, (*job).do, nil)
 	group.Wait()
-}
-
-// turned is another beginning of the order each minute. Where services hang, the first shows take all of
-// a run's time: so in the next minute those come first that are behind them now.
-func turned(jobs []*job, now time.Time) []*job {
-	if len(jobs) == 0 {
-		return nil
-	}
-	first := int(now.Unix() / 60 * sideBySide % int64(len(jobs)))
-	return slices.Concat(jobs[first:], jobs[:first])
 }
 
 // queue holds all of some shows.

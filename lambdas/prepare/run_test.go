@@ -512,8 +512,9 @@ func TestServicesThatHangForMany(t *testing.T) {
 		if w.runs(1); up(hotshow.Parameters) != many {
 			t.Errorf("%d of %d shows have parameters after one run", up(hotshow.Parameters), many)
 		}
-		if w.runs(4); up(hotshow.Product) != many {
-			t.Errorf("%d of %d shows have products after five runs", up(hotshow.Product), many)
+		// A show is not among the first of so many runs once in 10^11 times.
+		if w.runs(45); up(hotshow.Product) != many {
+			t.Errorf("%d of %d shows have products after 45 runs", up(hotshow.Product), many)
 		}
 	})
 }
@@ -541,8 +542,8 @@ func TestSlowShows(t *testing.T) {
 		if w.runs(1); w.stored("quick").Steps[hotshow.Parameters].Progress != hotshow.Up {
 			t.Error("the parameters of a show wait for what others do")
 		}
-		if w.runs(2); w.stored("quick").State != hotshow.Ready {
-			t.Errorf("after three runs the show is %s", w.stored("quick").State)
+		if w.runs(20); w.stored("quick").State != hotshow.Ready {
+			t.Errorf("after 20 runs the show is %s", w.stored("quick").State)
 		}
 	})
 }
@@ -563,29 +564,6 @@ func TestCancelledWhileServicesHang(t *testing.T) {
 			t.Errorf("the event is open: %+v", w.stored("cancelled").Steps)
 		}
 	})
-}
-
-// Each show is among the first sooner or later, in as few runs as there are places for.
-func TestTurned(t *testing.T) {
-	for _, n := range []int{0, 1, sideBySide, sideBySide + 1, 50, 500} {
-		jobs := make([]*job, n)
-		for i := range jobs {
-			jobs[i] = &job{}
-		}
-		seen := map[*job]bool{}
-		for minute := range (n + sideBySide - 1) / sideBySide {
-			got := turned(jobs, time.Unix(1_790_000_000, 0).Add(time.Duration(minute)*time.Minute))
-			if len(got) != n {
-				t.Fatalf("%d of %d shows", len(got), n)
-			}
-			for _, j := range got[:min(n, sideBySide)] {
-				seen[j] = true
-			}
-		}
-		if len(seen) != n {
-			t.Errorf("%d of %d shows have been among the first", len(seen), n)
-		}
-	}
 }
 
 // What the event's status tells is not the show's business once the next show has the event.
