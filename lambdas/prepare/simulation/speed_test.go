@@ -144,11 +144,11 @@ func TestFiftyShowsAtOnceSlowly(t *testing.T) {
 		if took >= 55*time.Second || begun != together {
 			t.Errorf("after %v %d shows are begun", took, begun)
 		}
-		for range 4 {
+		for range 5 {
 			w.minute()
 		}
 		if up := w.each(func(s hotshow.Show) bool { return s.Steps[hotshow.Parameters].Progress == hotshow.Up }); up != together {
-			t.Errorf("after five minutes %d shows have parameters", up)
+			t.Errorf("after six minutes %d shows have parameters", up)
 		}
 	})
 }
