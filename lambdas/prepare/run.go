@@ -2,6 +2,7 @@ package prepare
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -80,7 +81,7 @@ func (p *Preparer) Run(ctx context.Context) error {
 	defer cancelSaving()
 	working, cancelWorking := context.WithTimeout(ctx, workFor)
 	defer cancelWorking()
-	r := &run{Preparer: p, id: hex.EncodeToString(id[:]), began: p.Now(), working: working, saving: saving}
+	r := &run{Preparer: p, id: hex.EncodeToString(id[:]), seed: binary.BigEndian.Uint64(id[:]), began: p.Now(), working: working, saving: saving}
 
 	var err error
 	if r.entries, err = p.Shows.Open(working); err != nil {
@@ -97,6 +98,7 @@ func (p *Preparer) Run(ctx context.Context) error {
 type run struct {
 	*Preparer
 	id      string
+	seed    uint64 // of the order of shows
 	began   time.Time
 	entries []schedule.Entry // all that are open, as they were when the run began
 	working context.Context  // of calls that do something, and of reads
@@ -128,7 +130,7 @@ func (r *run) drive(jobs []*job) {
 	}
 	close(urgent)
 	// In no order: where services hang, those that come first take all of the time, in each run others.
-	rand.Shuffle(len(jobs), func(i, k int) { jobs[i], jobs[k] = jobs[k], jobs[i] })
+	rand.New(rand.NewPCG(r.seed, 0)).Shuffle(len(jobs), func(i, k int) { jobs[i], jobs[k] = jobs[k], jobs[i] })
 	for _, j := range jobs {
 		if !j.show.SetsEvent() {
 			all <- j
