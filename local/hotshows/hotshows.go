@@ -25,9 +25,9 @@ import (
 	"waitingroom/shared/jira"
 	"waitingroom/shared/metrics"
 	"waitingroom/shared/names"
-	"waitingroom/shared/publish"
 	"waitingroom/shared/schedule"
 	"waitingroom/shared/settings"
+	"waitingroom/shared/statuses"
 )
 
 // HotShows are the functions of hot shows.
@@ -71,7 +71,7 @@ func New(d Deployment) (*HotShows, error) {
 	}
 	alarms := &Alarms{shows: kept, now: d.Now}
 	desk := api.NewHandler(&api.Desk{
-		Shows: kept, Statuses: publish.NewStatuses(d.Room, &http.Client{Transport: d.Transport}), Parameters: parameters, Alarms: alarms,
+		Shows: kept, Statuses: statuses.NewReader(d.Room, &http.Client{Transport: d.Transport}), Parameters: parameters, Alarms: alarms,
 		Random: rand.Reader, Now: d.Now, Log: d.Log.With("function", names.FunctionHotShow),
 	})
 	room, log := steps.NewRoom(d.Room, d.Transport), d.Log.With("function", names.FunctionPrepare)

@@ -17,9 +17,9 @@ import (
 	"waitingroom/lambdas/hotshow"
 	"waitingroom/shared/deployment"
 	"waitingroom/shared/names"
-	"waitingroom/shared/publish"
 	"waitingroom/shared/schedule"
 	"waitingroom/shared/settings"
+	"waitingroom/shared/statuses"
 )
 
 func main() {
@@ -37,7 +37,7 @@ func main() {
 	}
 	lambda.Start(hotshow.Answer(hotshow.NewHandler(&hotshow.Desk{
 		Shows:        schedule.New(dynamodb.NewFromConfig(d.AWS), d.Env(names.EnvTable)),
-		Statuses:     publish.NewStatuses(d.Env(names.EnvIssuer), http.DefaultClient),
+		Statuses:     statuses.NewReader(d.Env(names.EnvIssuer), http.DefaultClient),
 		Parameters:   parameters,
 		Alarms:       hotshow.NewCloudWatchAlarms(cloudwatch.NewFromConfig(d.AWS), d.Env(names.EnvRoom)),
 		SelfApproval: selfApproval, Random: rand.Reader, Now: time.Now, Log: d.Log,

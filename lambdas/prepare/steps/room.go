@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"waitingroom/shared/names"
-	"waitingroom/shared/publish"
 	"waitingroom/shared/room"
+	"waitingroom/shared/statuses"
 )
 
 const (
@@ -27,7 +27,7 @@ const (
 
 // Room is the waiting room as visitors reach it, through its public address.
 type Room struct {
-	*publish.Statuses
+	*statuses.Reader
 	address string
 	client  *http.Client
 }
@@ -40,7 +40,7 @@ func NewRoom(address string, transport http.RoundTripper) *Room {
 		Timeout:       answerWithin,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return &Room{publish.NewStatuses(address, client), address, client}
+	return &Room{statuses.NewReader(address, client), address, client}
 }
 
 // reply is an answer that has been read.

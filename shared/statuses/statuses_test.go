@@ -1,4 +1,4 @@
-package publish_test
+package statuses_test
 
 import (
 	"io"
@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"waitingroom/shared/publish"
+	"waitingroom/shared/statuses"
 )
 
 func TestStatuses(t *testing.T) {
@@ -33,12 +33,12 @@ func TestStatuses(t *testing.T) {
 			w.WriteHeader(test.status)
 			io.WriteString(w, test.body)
 		}))
-		status, found, err := publish.NewStatuses(server.URL, http.DefaultClient).Status(t.Context(), "demo")
+		status, found, err := statuses.NewReader(server.URL, http.DefaultClient).Status(t.Context(), "demo")
 		if found != test.found || (err != nil) != test.fails || found && status.Line != 7 {
 			t.Errorf("%s: %+v, %v, %v", test.name, status, found, err)
 		}
 		server.Close()
-		if _, _, err := publish.NewStatuses(server.URL, http.DefaultClient).Status(t.Context(), "demo"); err == nil {
+		if _, _, err := statuses.NewReader(server.URL, http.DefaultClient).Status(t.Context(), "demo"); err == nil {
 			t.Errorf("%s: a room that does not answer has a status", test.name)
 		}
 	}

@@ -1,4 +1,5 @@
-package publish
+// Package statuses reads what visitors are told of events, as their pages do: by the room's public address.
+package statuses
 
 import (
 	"context"
@@ -14,27 +15,27 @@ import (
 // longestStatus is in bytes, and many times what a status has.
 const longestStatus = 64 << 10
 
-// Statuses reads the documents that visitors' pages poll.
-type Statuses struct {
+// Reader reads the documents that visitors' pages poll.
+type Reader struct {
 	address string
 	client  *http.Client
 }
 
-// NewStatuses reads below a room's public address, which has no trailing slash. How long a document may
+// NewReader reads below a room's public address, which has no trailing slash. How long a document may
 // take is the client's to say.
-func NewStatuses(address string, client *http.Client) *Statuses {
-	return &Statuses{address, client}
+func NewReader(address string, client *http.Client) *Reader {
+	return &Reader{address, client}
 }
 
 // Status is what visitors of an event are told; found is false where there is no such document. An error
 // means that nobody knows.
-func (s *Statuses) Status(ctx context.Context, event string) (status room.Status, found bool, err error) {
-	address := s.address + names.StatusPrefix + event + ".json"
+func (r *Reader) Status(ctx context.Context, event string) (status room.Status, found bool, err error) {
+	address := r.address + names.StatusPrefix + event + ".json"
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return room.Status{}, false, err
 	}
-	answer, err := s.client.Do(request)
+	answer, err := r.client.Do(request)
 	if err != nil {
 		return room.Status{}, false, err // it begins with the method and the address
 	}
