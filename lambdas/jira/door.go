@@ -159,8 +159,8 @@ func (d *Door) hear(ctx context.Context, w jira.Webhook, answer Answer) (Answer,
 
 func heardIn(w jira.Webhook) schedule.Webhook { return schedule.Webhook{Issue: w.Issue.ID, At: w.At} }
 
-// ask makes the show, as one that has heard of no webhook yet: a crash before the rest of this webhook
-// is taken leaves a request that the next delivery finds, and takes the rest.
+// ask makes the show, as one that has heard of what its issue was heard in before, and not of this webhook: a
+// crash before the rest of it is taken leaves a request that the next delivery finds, and takes the rest.
 func (d *Door) ask(ctx context.Context, w jira.Webhook, heard int64) (Answer, error) {
 	now := d.Now()
 	v, err := d.read(w, now)
@@ -178,7 +178,7 @@ func (d *Door) ask(ctx context.Context, w jira.Webhook, heard int64) (Answer, er
 		return d.turnDown(ctx, w, v.wrong(v.invalid))
 	}
 	show, first := hotshow.New(ShowID(w.Issue), v.request, planOf(v.request), v.reporter(), now)
-	show.Jira = &hotshow.Jira{Issue: w.Issue.Key}
+	show.Jira = &hotshow.Jira{Issue: w.Issue.Key, Seen: heard}
 	if v.late() {
 		show.Jira.Seen = v.decision.At.UnixMilli() // what was approved was something else
 	}

@@ -318,20 +318,26 @@ func TestCancellationThatComesFirst(t *testing.T) {
 
 // An approval that people were told has no effect has none when the event is free again.
 func TestApprovalThatWasTurnedDown(t *testing.T) {
-	webhooks := signed(t, []payload{recorded(t, "created"), recorded(t, "approved"), recorded(t, "approved").touched(minute(70))})
-	permutations(len(webhooks), func(order []int) {
-		for takenFor := range len(order) + 1 {
-			w := newWorld(t)
-			w.now = minute(71)
-			sendAll(t, w, webhooks, order, w.takenFor(takenFor))
-			w.mem.taken = ""
-			sendAll(t, w, webhooks, order, nil)
-			told := slices.ContainsFunc(w.site.Comments(), func(c jiratest.Comment) bool { return strings.Contains(c.Text, "approval has no effect") })
-			if approved := w.state(id) == hotshow.Approved; approved == told {
-				t.Errorf("order %v, taken for %d deliveries: approved %t, told that it is not %t", order, takenFor, approved, told)
+	status := recorded(t, "approved").fields()["status"]
+	for name, next := range map[string]payload{
+		"touched later":              recorded(t, "approved").touched(minute(70)),
+		"moved on as it is approved": recorded(t, "approved").edited(minute(60.5), boris, map[string]any{"status": status}),
+	} {
+		webhooks := signed(t, []payload{recorded(t, "created"), recorded(t, "approved"), next})
+		permutations(len(webhooks), func(order []int) {
+			for takenFor := range len(order) + 1 {
+				w := newWorld(t)
+				w.now = minute(71)
+				sendAll(t, w, webhooks, order, w.takenFor(takenFor))
+				w.mem.taken = ""
+				sendAll(t, w, webhooks, order, nil)
+				told := slices.ContainsFunc(w.site.Comments(), func(c jiratest.Comment) bool { return strings.Contains(c.Text, "approval has no effect") })
+				if approved := w.state(id) == hotshow.Approved; approved == told {
+					t.Errorf("%s, order %v, taken for %d deliveries: approved %t, told that it is not %t", name, order, takenFor, approved, told)
+				}
 			}
-		}
-	})
+		})
+	}
 }
 
 // A change after the approval whose own webhook never came leaves a request that nobody has approved.
