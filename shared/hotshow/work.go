@@ -16,8 +16,9 @@ const (
 	// attempts take so long, of which a visitor of the probe takes up to four minutes.
 	patience = 5 * time.Minute
 	// slow is how long taking down may last before somebody should look, and brief how long an event that
-	// is not to open may stay open to people.
-	slow, brief = 30 * time.Minute, 2 * time.Minute
+	// is not to open may stay open to people: for two minutes what was written may not be seen, and a run is
+	// a minute away.
+	slow, brief = 30 * time.Minute, 4 * time.Minute
 	// blind is for how long after its end a show is kept up only because nobody can find out whether
 	// people wait: somebody has been asked to look after slow.
 	blind = 6 * time.Hour

@@ -195,7 +195,7 @@ func (p *Parameters) readable(event string, wanted, there map[string]string) err
 	for name, text := range there {
 		_, written := wanted[name]
 		// The reader gives a text with a NUL, which no String holds, for a SecureString.
-		if (written || name == stateParameter) && strings.HasPrefix(text, "\x00") {
+		if (written || name == stateParameter || name == stockParameter) && strings.HasPrefix(text, "\x00") {
 			return fmt.Errorf("%s%s/%s is a SecureString, which the room does not read: delete it, and the next attempt sets it as a String", p.path, event, name)
 		}
 	}

@@ -74,19 +74,26 @@ func onSale(t *prepare.Task) time.Time {
 	return t.Show.Request.OnSale
 }
 
+// taken is how long after parameters began to be written visitors are told of them: writing may take 20 s, and a
+// new event is looked for once a minute.
+const taken = 3 * time.Minute
+
 // confirm is Up when visitors are told of the on-sale that was written. What is found to be changed since
 // is its promoter's, and is left. An on-sale that tick does not take is chosen anew in the next run.
 func (p *Parameters) confirm(ctx context.Context, t *prepare.Task) (hotshow.Progress, error) {
 	event, onSale := t.Show.Request.Event, onSale(t)
 	ran, err := p.latest(ctx, event)
+	late := t.Now.Sub(moment(t.Held[heldWritten])) >= taken
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return hotshow.Begun, nil // writing has taken all of the attempt
+	case err != nil && late && !t.Now.Before(onSale):
+		return hotshow.Up, nil // a sale that is on by all that is known is not to be closed as one that could not be set
 	case err != nil:
 		return "", fmt.Errorf("the parameters are written, and whether the event opens by them is not known: %w", err)
 	case ran.opensAt(onSale):
 		return hotshow.Up, nil
-	case t.Now.Sub(moment(t.Held[heldWritten])) < seen:
+	case !late:
 		return hotshow.Begun, nil
 	}
 	there, err := p.reader.Event(ctx, event)
@@ -128,7 +135,7 @@ func chooseOnSale(ctx context.Context, t *prepare.Task, ran latest, wanted, ther
 		return nil
 	}
 	if closes := t.Show.Request.Closes; !another.Before(closes) {
-		return fmt.Errorf("the event would open at %s at the earliest, and is to be closed at %s: nothing is written; ask for another show that closes later",
+		return fmt.Errorf("the event would open at %s at the earliest, and is to be closed at %s: ask for another show that closes later",
 			another.Format(time.RFC3339), closes.Format(time.RFC3339))
 	}
 	wanted[settings.OnSale] = another.Format(time.RFC3339)

@@ -434,11 +434,15 @@ func TestParametersOfARoomThatDoesNotAnswer(t *testing.T) {
 			}
 			time.Sleep(time.Minute)
 		}
-		p.opened(s, s.show.Request.OnSale)
+		time.Sleep(taken)
 		if _, err := s.run(step.Up); err == nil || !strings.Contains(err.Error(), "the parameters are written") {
 			t.Errorf("%v", err)
 		}
-		s.until(hotshow.Up, p.step().Up)
+		p.opened(s, s.show.Request.OnSale)
+		time.Sleep(time.Until(s.show.Request.OnSale))
+		if progress, err := s.run(step.Up); err != nil || progress != hotshow.Up {
+			t.Errorf("%s, %v, so that whoever cancels the show would close a sale that is on", progress, err)
+		}
 	})
 }
 
