@@ -15,12 +15,12 @@ import (
 	"waitingroom/shared/schedule"
 )
 
-// How many shows one answer lists. The most, all with the longest names, are less than a megabyte of JSON,
-// and Lambda takes six: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
-const (
-	usuallyListed = 100
-	mostListed    = 500
-)
+// MostListed is how many shows one answer lists at the most. That many with the longest names are less than a
+// megabyte of JSON, and Lambda takes six: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+const MostListed = 500
+
+// usuallyListed is how many shows an answer lists that was asked for no number.
+const usuallyListed = 100
 
 // One call reads as many pages of as many shows at most, for a filter that hardly any show passes: some
 // 300 read units, and less than a second.
@@ -63,8 +63,8 @@ func wantedBy(query map[string]string) (wanted, error) {
 	}
 	if text := query["limit"]; text != "" {
 		var err error
-		if w.limit, err = strconv.Atoi(text); err != nil || w.limit < 1 || w.limit > mostListed {
-			return w, httpapi.BadRequest("The query's limit has to be a whole number from 1 to %d.", mostListed)
+		if w.limit, err = strconv.Atoi(text); err != nil || w.limit < 1 || w.limit > MostListed {
+			return w, httpapi.BadRequest("The query's limit has to be a whole number from 1 to %d.", MostListed)
 		}
 	}
 	if text := query["next"]; text != "" {

@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 
+	api "waitingroom/lambdas/hotshow"
 	"waitingroom/shared/names"
 )
 
@@ -168,9 +169,9 @@ func (c *Client) Ask(ctx context.Context, request []byte) ([]byte, error) {
 func (c *Client) List(ctx context.Context, state, event string, most int) ([]byte, error) {
 	all := listed{Shows: []json.RawMessage{}, ids: map[string]bool{}}
 	for {
-		query := url.Values{"limit": {strconv.Itoa(listedAtOnce)}}
+		query := url.Values{"limit": {strconv.Itoa(api.MostListed)}}
 		if most > 0 {
-			query.Set("limit", strconv.Itoa(min(most-len(all.Shows), listedAtOnce)))
+			query.Set("limit", strconv.Itoa(min(most-len(all.Shows), api.MostListed)))
 		}
 		for name, value := range map[string]string{"state": state, "event": event, "next": all.Next} {
 			if value != "" {
@@ -189,9 +190,6 @@ func (c *Client) List(ctx context.Context, state, event string, most int) ([]byt
 		}
 	}
 }
-
-// listedAtOnce is the most that the API lists in one answer.
-const listedAtOnce = 500
 
 // listed are the shows of some answers, each as it was answered.
 type listed struct {

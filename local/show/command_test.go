@@ -77,7 +77,7 @@ func TestCancelledLate(t *testing.T) {
 		s := winterShow(hotshow.Finishing, test.progress).Show
 		s.Outcome = test.outcome
 		text := next(s, s.Request.PreQueue.Add(-test.before))
-		if !strings.Contains(text, "within minutes") || strings.Contains(text, "set the parameter state of winter-tour to closed") != test.warned {
+		if !strings.Contains(text, "takes some minutes") || strings.Contains(text, "set the parameter state of winter-tour to closed") != test.warned {
 			t.Errorf("%+v: %q", test, text)
 		}
 	}

@@ -60,11 +60,11 @@ func next(s hotshow.Show, now time.Time) string {
 		return fmt.Sprintf("It goes on sale on %s, and is kept up until %s.", day(r.OnSale), day(r.Ends()))
 	case hotshow.Live:
 		if !now.Before(r.Ends()) {
-			return "It is kept up while people wait or may still claim their turns."
+			return "It is kept up until the line is served."
 		}
 		return fmt.Sprintf("It is kept up until %s, and longer if people wait.", day(r.Ends()))
 	case hotshow.Finishing:
-		return "What was brought up for it is taken down: that begins within minutes." + mayOpen(s, now)
+		return "What was brought up for it is being taken down, which takes some minutes." + mayOpen(s, now)
 	}
 	return ""
 }
