@@ -134,20 +134,12 @@ func (j *job) askSale(now time.Time) hotshow.Sale {
 		case err != nil:
 			j.log.Warn("show kept up, since nobody knows how its sale stands", "error", err)
 			sale = hotshow.Sale{}
-		case sale.Another && j.isFollowed():
+		case sale.Another && schedule.AnotherHas(j.entries, j.show):
 			sale = hotshow.Sale{Known: true} // its own is over
 		}
 		j.sale = &sale
 	}
 	return *j.sale
-}
-
-// isFollowed says whether the event is being set for another show by now, or has been.
-func (j *job) isFollowed() bool {
-	begun := []hotshow.State{hotshow.Preparing, hotshow.Ready, hotshow.Live}
-	return slices.ContainsFunc(j.entries, func(e schedule.Entry) bool {
-		return e.Event == j.entry.Event && e.ID != j.entry.ID && slices.Contains(begun, e.State)
-	})
 }
 
 // next is the next step to work on that was not tried yet in this run.

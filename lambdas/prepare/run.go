@@ -123,18 +123,19 @@ func (r *run) due() []*job {
 // places of its own: nothing is as bad when it is late, and no other step of any show holds it up.
 func (r *run) drive(jobs []*job) {
 	urgent, all := make(chan *job, len(jobs)), make(chan *job, len(jobs))
+	var others []*job
 	for _, j := range jobs {
 		if j.show.SetsEvent() {
 			urgent <- j
+		} else {
+			others = append(others, j)
 		}
 	}
 	close(urgent)
 	// In no order: where services hang, those that come first take all of the time, in each run others.
-	rand.New(rand.NewPCG(r.seed, 0)).Shuffle(len(jobs), func(i, k int) { jobs[i], jobs[k] = jobs[k], jobs[i] })
-	for _, j := range jobs {
-		if !j.show.SetsEvent() {
-			all <- j
-		}
+	rand.New(rand.NewPCG(r.seed, 0)).Shuffle(len(others), func(i, k int) { others[i], others[k] = others[k], others[i] })
+	for _, j := range others {
+		all <- j
 	}
 	var group sync.WaitGroup
 	group.Go(func() {

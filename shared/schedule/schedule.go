@@ -9,6 +9,7 @@ package schedule
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"waitingroom/shared/hotshow"
@@ -59,6 +60,15 @@ type Place struct {
 type Page struct {
 	Entries []Entry
 	Next    *Place // where the list goes on; nil at its end
+}
+
+// AnotherHas says whether the event of a show is being set for another one by now, or has been: whether one
+// of the entries is of such a show.
+func AnotherHas(entries []Entry, show hotshow.Show) bool {
+	begun := []hotshow.State{hotshow.Preparing, hotshow.Ready, hotshow.Live}
+	return slices.ContainsFunc(entries, func(e Entry) bool {
+		return e.Event == show.Request.Event && e.ID != show.ID && slices.Contains(begun, e.State)
+	})
 }
 
 // Holding is what shows together hold of a thing that they share, such as the provisioned concurrency of

@@ -256,8 +256,14 @@ func (p *Parameters) Down(ctx context.Context, t *prepare.Task) (hotshow.Progres
 	if t.Show.Outcome == hotshow.Done || t.Held[heldSetting] == "" {
 		return hotshow.Down, nil
 	}
-	if another, err := p.anotherHas(ctx, t); another || err != nil {
-		return hotshow.Down, err
+	entries, err := p.shows.Open(ctx)
+	if err != nil {
+		return "", fmt.Errorf("look for another show of the event: %w", err)
+	}
+	// One that begins at this very moment could still be closed: but this show has had its event for itself,
+	// until long after it was cancelled or failed.
+	if schedule.AnotherHas(entries, t.Show) {
+		return hotshow.Down, nil
 	}
 	event := t.Show.Request.Event
 	there, err := p.reader.Event(ctx, event)
@@ -276,20 +282,6 @@ func (p *Parameters) Down(ctx context.Context, t *prepare.Task) (hotshow.Progres
 		return goOn(err)
 	}
 	return hotshow.Down, nil
-}
-
-// anotherHas says whether another show has begun to write the event's parameters. One that begins at
-// this very moment could still be closed: but this show has had its event for itself, until long after
-// it was cancelled or failed.
-func (p *Parameters) anotherHas(ctx context.Context, t *prepare.Task) (bool, error) {
-	entries, err := p.shows.Open(ctx)
-	if err != nil {
-		return false, fmt.Errorf("look for another show of the event: %w", err)
-	}
-	return slices.ContainsFunc(entries, func(e schedule.Entry) bool {
-		at := slices.Contains([]hotshow.State{hotshow.Preparing, hotshow.Ready, hotshow.Live}, e.State)
-		return at && e.Event == t.Show.Request.Event && e.ID != t.Show.ID
-	}), nil
 }
 
 // errNotNow means that the time is not enough: the next run goes on.

@@ -8,6 +8,7 @@ import (
 	"waitingroom/lambdas/prepare"
 	"waitingroom/shared/hotshow"
 	"waitingroom/shared/names"
+	"waitingroom/shared/plan"
 	"waitingroom/shared/room"
 	"waitingroom/shared/settings"
 )
@@ -165,7 +166,7 @@ func (p *Parameters) closeEarlier(ctx context.Context, t *prepare.Task, ran late
 		}
 	}
 	if closes.IsZero() {
-		closes = begun.Add(24 * time.Hour)
+		closes = begun.Add(plan.UsuallyOpen)
 	}
 	isSoldOut := there[stateParameter] == soldOut
 	if t.Now.Before(closes) && !isSoldOut && t.Now.Before(r.ReadyBy()) {
